@@ -1,0 +1,78 @@
+"""TransE: a relation is a step from head to tail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pictokg.scoring._vectors import unit
+from pictokg.scoring.base import ScoringFunction
+from pictokg.scoring.similarity import negative_norm
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+class TransE(ScoringFunction):
+    """Score a triple by how far a step of r from h ends from t.
+
+        score = −‖h + r − t‖ₚ
+
+    Bordes et al., *Translating embeddings for modeling multi-relational data*, NeurIPS 2013.
+
+    Args:
+        dim: values per entity and relation.
+        norm: 1 for the L1 distance, 2 for the Euclidean.
+        constrain: keep entity vectors at length 1, as published.
+
+    Raises:
+        ConfigError: when `norm` is neither 1 nor 2.
+
+    >>> from pictokg.graph.query import Side
+    >>> head, relation, tail = torch.tensor([[[1.0, 0.0]], [[0.0, 2.0]], [[1.0, 1.0]]])
+    >>> TransE(dim=2).score(head, relation, tail, Side.TAIL).item()
+    -1.0
+    """
+
+    def __init__(self, dim: int, *, norm: int = 1, constrain: bool = True) -> None:
+        super().__init__(dim)
+        self.constrain = constrain
+        self._similarity = negative_norm(norm)
+
+    def expect_tail(
+        self, head: Float[Tensor, "batch dim"], relation: Float[Tensor, "batch dim"]
+    ) -> Float[Tensor, "batch dim"]:
+        """Return h + r."""
+        return head + relation
+
+    def expect_head(
+        self, tail: Float[Tensor, "batch dim"], relation: Float[Tensor, "batch dim"]
+    ) -> Float[Tensor, "batch dim"]:
+        """Return t − r."""
+        return tail - relation
+
+    def similarity(
+        self, expected: Float[Tensor, "batch dim"], candidates: Float[Tensor, "*some dim"]
+    ) -> Float[Tensor, "batch n"]:
+        """Return the negative distance."""
+        return self._similarity(expected, candidates)
+
+    def constrain_entities(self, rows: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        """Scale entities to length 1."""
+        return unit(rows) if self.constrain else rows
+
+    @torch.no_grad()
+    def initialise(
+        self,
+        entities: Float[Tensor, "entities dim"],
+        relations: Float[Tensor, "relations dim"],
+        generator: torch.Generator,
+    ) -> None:
+        """Draw all rows from ±6/√d; relations are scaled to length 1 once, entities if constrained."""
+        bound = 6 / self.dim**0.5
+        relations.uniform_(-bound, bound, generator=generator)
+        relations.copy_(unit(relations))
+        entities.uniform_(-bound, bound, generator=generator)
+        entities.copy_(self.constrain_entities(entities))
