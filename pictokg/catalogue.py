@@ -1,0 +1,112 @@
+"""Names to parts: a name in the library, a file, or module:object. The folder listing is the catalogue."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pictokg.errors import ConfigError, nearest
+
+PACKAGES = {
+    # section of a configuration: (package, base class whose final subclass the file holds; None: a function `build`)
+    "model": ("models", None),
+    "scoring": ("scoring", "ScoringFunction"),
+    "sampler": ("sampling", "Sampler"),
+    "loss": ("losses", "Loss"),
+    "regulariser": ("regularisers", "Regulariser"),
+}
+SHARED = {"base", "similarity", "views"}  # files that serve the parts beside them
+
+
+def names(section: str) -> list[str]:
+    """The parts that the library has in a section, by file name.
+
+    >>> names("regulariser")
+    ['lp', 'n3']
+    """
+    folder = Path(__file__).parent / PACKAGES[section][0]
+    found = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
+    return sorted(found - SHARED)
+
+
+def find(section: str, name: str) -> Callable[..., Any]:
+    """The builder of a part: its class, or for models the function `build`.
+
+    Args:
+        section: "model", "scoring", "sampler", "loss" or "regulariser".
+        name: a name of the library, a path ending in .py, or "module:object".
+    """
+    if ":" in name and not name.endswith(".py"):
+        module, attribute = name.split(":", 1)
+        return _attribute(_import(module, name), attribute, name)
+    module = _load_file(Path(name)) if name.endswith(".py") else _library(section, name)
+    return _part(section, module, name)
+
+
+def module_of(section: str, name: str) -> ModuleType:
+    """The module that defines a part, for the constants beside it."""
+    module = inspect.getmodule(find(section, name))
+    assert module is not None, "parts are defined in modules"
+    return module
+
+
+def options_of(builder: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The options of a part: every parameter with a default. Types are resolved.
+
+    >>> list(options_of(find("loss", "self_adversarial")))
+    ['margin', 'temperature']
+    """
+    parameters = inspect.signature(builder, eval_str=True).parameters
+    return {name: parameter for name, parameter in parameters.items() if parameter.default is not parameter.empty}
+
+
+def _library(section: str, name: str) -> ModuleType:
+    known = names(section)
+    if name not in known:
+        raise ConfigError(f"there is no {section} {name!r}; {nearest(name, known)}")
+    return importlib.import_module(f"pictokg.{PACKAGES[section][0]}.{name}")
+
+
+def _import(module: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(f"cannot import {module!r} of {name!r}: {error}") from error
+
+
+def _attribute(module: ModuleType, attribute: str, name: str) -> Callable[..., Any]:
+    if not hasattr(module, attribute):
+        raise ConfigError(f"{name!r}: the module has no {attribute!r}; {nearest(attribute, vars(module))}")
+    return getattr(module, attribute)
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ConfigError(f"no file {path}; give a name of the library, a path to a .py file, or module:object")
+    specification = importlib.util.spec_from_file_location(f"pictokg_user_{path.stem}", path)
+    assert specification is not None and specification.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = module  # so that inspect finds it
+    specification.loader.exec_module(module)
+    return module
+
+
+def _part(section: str, module: ModuleType, name: str) -> Callable[..., Any]:
+    base = PACKAGES[section][1]
+    if base is None:
+        return _attribute(module, "build", name)
+    parts = [
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if member.__module__ == module.__name__ and base in {ancestor.__name__ for ancestor in member.__mro__[1:]}
+    ]
+    if len(parts) != 1:
+        found = ", ".join(part.__name__ for part in parts) or "none"
+        raise ConfigError(f"{section} {name!r}: its file should define one subclass of {base}; found {found}")
+    return parts[0]

@@ -1,0 +1,1 @@
+"""Datasets: a graph with its pictures, words and feature tables."""

@@ -1,0 +1,82 @@
+"""Gated fusion: structure, pictures and words become one vector, each let in by a learned gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pictokg.fusion.base import EntityEncoder, EntityTable, PooledRows
+
+STRUCTURE = "structure"
+
+
+class Gating(EntityEncoder):
+    """e = Σ_m p_m · σ(b_m + U_m z_m) ∘ z_m over structure (z = its row) and modalities (z_m = W_m x_m).
+
+    p_m is 1 where the entity has the modality and 0 where it lacks it; in training whole modalities, structure too,
+    are dropped at random (p_m = 0, at least one stays), so that an entity known by its pictures or words alone still
+    gets a useful vector. σ is the logistic function, ∘ the element-wise product.
+
+    Args:
+        structure: table of learned rows; tables: the modalities to fuse, one pooled row an entity each.
+        use_structure: False leaves the rows out, so that entities are what their modalities say.
+        dropout: on the modality rows before projection; modality_dropout: chance to lose a whole modality.
+    """
+
+    def __init__(
+        self,
+        structure: EntityTable,
+        tables: Mapping[str, PooledRows],
+        *,
+        use_structure: bool = True,
+        dropout: float = 0.0,
+        modality_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        width = structure.weight.shape[1]
+        self.structure = structure
+        self.use_structure = use_structure
+        self.tables = nn.ModuleDict(tables)
+        self.project = nn.ModuleDict({name: nn.Linear(table.width, width) for name, table in tables.items()})
+        gated = [*([STRUCTURE] if use_structure else []), *tables]
+        self.gate = nn.ModuleDict({name: nn.Linear(width, width) for name in gated})
+        self.dropout = nn.Dropout(dropout)
+        self.modality_dropout = modality_dropout
+
+    def rows(self, ids: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The pooled row of every modality."""
+        gathered = {name: table(ids) for name, table in self.tables.items()}
+        return {name: row for name, (row, _) in gathered.items()}, {name: count for name, (_, count) in gathered.items()}
+
+    def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
+        """Gate and add what is present."""
+        parts = self.contributions(structure, rows, presence)
+        return torch.stack(list(parts.values())).sum(dim=0)
+
+    def contributions(
+        self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """What each modality adds to the vector, (entities, width) each; they sum to it exactly."""
+        parts: dict[str, Tensor] = {}
+        present: dict[str, Tensor] = {}
+        if self.use_structure and structure is not None:
+            parts[STRUCTURE] = structure
+            present[STRUCTURE] = torch.ones(len(structure), dtype=torch.bool, device=structure.device)
+        for name, row in rows.items():
+            parts[name] = self.project[name](self.dropout(row))
+            present[name] = presence[name] > 0
+        kept = self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(next(iter(parts.values())).dtype)
+        return {
+            name: kept[:, column : column + 1] * torch.sigmoid(self.gate[name](part)) * part
+            for column, (name, part) in enumerate(parts.items())
+        }
+
+    def _drop_modalities(self, present: Tensor) -> Tensor:
+        """Take present modalities (entities, modalities) out at random, never the last of an entity."""
+        if not self.training or self.modality_dropout == 0:
+            return present
+        kept = present & (torch.rand(present.shape, device=present.device) >= self.modality_dropout)
+        lost = ~kept.any(dim=1, keepdim=True)
+        return torch.where(lost, present, kept)

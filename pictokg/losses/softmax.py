@@ -1,0 +1,37 @@
+"""Cross-entropy over the candidates: the answer must win the softmax."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from pictokg.losses.base import Loss, Scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+
+class Softmax(Loss):
+    """−f⁺ + ln( e^{f⁺} + Σ_j w_j e^{f_j⁻} ) (Kadlec et al., RepL4NLP 2017; Lacroix et al., ICML 2018).
+
+    With labels (KvsAll) the target is uniform over the known answers.
+
+    >>> round(Softmax()(Scored(torch.tensor([0.0]), torch.tensor([[0.0]]))).item(), 4)
+    0.6931
+    """
+
+    reads_labels = True
+    reads_answer_column = True
+
+    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+        """Cross-entropy of each question."""
+        if scored.label is not None:
+            expected = (scored.negative * scored.label).sum(dim=1) / scored.label.sum(dim=1).clamp_min(1)
+            return scored.masked_negative.logsumexp(dim=1) - expected
+        if scored.answer_column is not None:
+            return cross_entropy(scored.masked_negative, scored.answer_column, reduction="none")
+        total = torch.logaddexp(scored.positive, scored.masked_negative.logsumexp(dim=1))
+        return total - scored.positive

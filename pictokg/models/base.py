@@ -1,0 +1,187 @@
+"""A model: entities to vectors, relations to vectors, and one verb, `score(query, candidates)`; higher is truer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from pictokg.errors import ConfigError
+from pictokg.graph.query import Query, Side
+from pictokg.scoring.views import pairwise_terms, term_names, weights_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from pictokg.fusion.base import EntityEncoder
+    from pictokg.scoring.base import ScoringFunction
+
+Encode = Callable[[Tensor], Tensor]
+
+
+class Model(nn.Module):
+    """Fusion + scoring + relation vectors.
+
+    Args:
+        encoder: entities to vectors.
+        scoring: vectors to scores.
+        num_relations: relations of the graph.
+        inverse: give every relation a reciprocal r⁻¹ and turn each head query (?, r, t) into (t, r⁻¹, ?)
+            (Lacroix et al., ICML 2018).
+        term_sets: names for sets of score terms, for models whose entities have several views; the first is the default.
+
+    >>> from pictokg.fusion.lookup import Lookup
+    >>> from pictokg.scoring.distmult import DistMult
+    >>> model = Model(Lookup(5, 4), DistMult(4), num_relations=2)
+    >>> query = Query(head=torch.tensor([0, 1]), relation=torch.tensor([0, 1]))
+    >>> model.score(query, torch.arange(5)).shape                # every entity, shared by both questions
+    torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        encoder: EntityEncoder,
+        scoring: ScoringFunction,
+        num_relations: int,
+        *,
+        inverse: bool = False,
+        term_sets: dict[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        super().__init__()
+        if scoring.tail_only and not inverse:
+            raise ConfigError(f"{type(scoring).__name__} scores tails only and needs reciprocal relations; set inverse=true")
+        self.encoder, self.scoring = encoder, scoring
+        self.num_relations, self.inverse = num_relations, inverse
+        self.relations = nn.Embedding(num_relations * (2 if inverse else 1), scoring.relation_width)
+        self.term_names = term_names(encoder.views)
+        self.term_sets = {name.lower(): terms for name, terms in (term_sets or {"all": self.term_names}).items()}
+        self.register_buffer("term_weights", torch.ones(len(self.term_names)), persistent=False)
+        self.term_weights: Tensor
+        self.use_terms(next(iter(self.term_sets)))
+
+    @property
+    def num_entities(self) -> int:
+        """Entities with an id."""
+        return self.encoder.structure.weight.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.relations.weight.device
+
+    @property
+    def depends_on_relation(self) -> bool:
+        """Whether candidates look different to each relation, so that shared ones are scored relation by relation."""
+        return self.encoder.depends_on_relation or self.scoring.projects
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the entity and relation rows as the scoring function's paper does."""
+        with torch.no_grad():
+            self.scoring.initialise(self.encoder.structure.weight, self.relations.weight, generator)
+
+    def use_terms(self, chosen: str) -> None:
+        """Choose which score terms count: a set's name ("sbr"), or terms ("ss,ii")."""
+        self.term_weights = self.term_weights.new_tensor(weights_of(self.term_names, chosen, self.term_sets))
+
+    def score(self, query: Query, candidates: Tensor, encode: Encode | None = None) -> Float[Tensor, "batch candidates"]:
+        """Score candidates for each question; higher is truer.
+
+        Args:
+            query: B questions of one side.
+            candidates: ids of entities, or of relations for relation queries: own (B, K) or shared (N,).
+            encode: ids → static encodings where they exist already; by default the encoder runs.
+        """
+        terms = self.terms(query, candidates, encode)
+        return terms[..., 0] if terms.shape[-1] == 1 else terms @ self.term_weights
+
+    def terms(self, query: Query, candidates: Tensor, encode: Encode | None = None) -> Float[Tensor, "batch candidates terms"]:
+        """Score as `score` does, but keep the terms apart, in the order of `term_names`."""
+        encode = encode or self.encoder.encode_static
+        if query.side is Side.RELATION:
+            return self._relation_terms(query, candidates, encode)
+        anchor, relation, side = self._direct(query)
+        if candidates.dim() == 1 and self.depends_on_relation:
+            return self._terms_by_relation(anchor, relation, candidates, side, encode)
+        return self._terms(anchor, relation, candidates, side, encode)
+
+    def score_triples(self, triples: Int[Tensor, "batch 3"], encode: Encode | None = None) -> Float[Tensor, "batch"]:
+        """Score whole triples: the tail question's score, or with reciprocal relations the mean of both sides'."""
+        return self._triple_terms(triples, encode or self.encoder.encode_static) @ self.term_weights
+
+    def factors(self, query: Query, answer: Tensor, encode: Encode) -> list[Tensor]:
+        """Moduli of the vectors of anchor, relation and answer, for regularisers; empty for relation queries."""
+        if query.side is Side.RELATION:
+            return []
+        anchor, relation, _ = self._direct(query)
+        moduli = self.scoring.moduli
+        return [moduli(encode(anchor)), moduli(encode(answer)), moduli(self.relations(relation))]
+
+    @torch.no_grad()
+    def constrain(self, entities: Tensor, relations: Tensor) -> None:
+        """Apply the norm constraints of the scoring function to touched rows."""
+        self.encoder.constrain(entities, self.scoring.constrain_entities)
+        rows = self.relations.weight[relations]
+        allowed = self.scoring.constrain_relations(rows)
+        if allowed is not rows:
+            self.relations.weight[relations] = allowed
+
+    def touched_relations(self, triples: Tensor) -> Tensor:
+        """Rows of the relation table that questions about these triples may use."""
+        relations = triples[:, Side.RELATION].unique()
+        return torch.cat([relations, relations + self.num_relations]) if self.inverse else relations
+
+    @torch.no_grad()
+    def encode_all(self, block: int = 65536) -> Encode:
+        """Encode every entity once; returns the look-up to pass as `encode`."""
+        was_training = self.training
+        self.eval()
+        ids = torch.arange(self.num_entities, device=self.device)
+        static = torch.cat([self.encoder.encode_static(part) for part in ids.split(block)])
+        self.train(was_training)
+        return static.__getitem__
+
+    def _direct(self, query: Query) -> tuple[Tensor, Tensor, Side]:
+        """The question as the scoring function will see it: reciprocal relations turn heads into tails."""
+        relation = query.relation
+        assert relation is not None, "relation queries are expanded before"
+        if self.inverse and query.side is Side.HEAD:
+            return query.anchor, relation + self.num_relations, Side.TAIL
+        return query.anchor, relation, query.side
+
+    def _terms(self, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode) -> Tensor:
+        condition = self.encoder.condition
+        anchors = condition(encode(anchor), relation)
+        vectors = condition(encode(candidates), relation[:1] if candidates.dim() == 1 else relation)
+        if len(self.encoder.views) > 1:
+            return pairwise_terms(self.scoring, anchors, self.relations(relation), vectors, side)
+        return self.scoring.score(anchors, self.relations(relation), vectors, side).unsqueeze(-1)
+
+    def _terms_by_relation(
+        self, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode
+    ) -> Tensor:
+        if not len(relation):
+            return self.relations.weight.new_zeros(0, len(candidates), len(self.term_names))
+        order, parts = [], []
+        for distinct in relation.unique():
+            rows = (relation == distinct).nonzero().squeeze(1)
+            order.append(rows)
+            parts.append(self._terms(anchor[rows], relation[rows], candidates, side, encode))
+        return torch.cat(parts)[torch.cat(order).argsort()]
+
+    def _relation_terms(self, query: Query, candidates: Tensor, encode: Encode) -> Tensor:
+        head, tail = query.given
+        relations = candidates.expand(len(query), -1)
+        count = relations.shape[1]
+        heads, tails = head.repeat_interleave(count), tail.repeat_interleave(count)
+        triples = torch.stack([heads, relations.reshape(-1), tails], dim=1)
+        return self._triple_terms(triples, encode).unflatten(0, (len(query), count))
+
+    def _triple_terms(self, triples: Tensor, encode: Encode) -> Float[Tensor, "batch terms"]:
+        head, relation, tail = triples.unbind(dim=1)
+        forward = self._terms(head, relation, tail.unsqueeze(1), Side.TAIL, encode)[:, 0]
+        if not self.inverse:
+            return forward
+        backward = self._terms(tail, relation + self.num_relations, head.unsqueeze(1), Side.TAIL, encode)[:, 0]
+        return (forward + backward) / 2

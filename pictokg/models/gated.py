@@ -1,0 +1,61 @@
+"""Gated fusion of structure, pictures and words, under any scoring function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pictokg.errors import ConfigError, nearest
+from pictokg.fusion.base import EntityTable, PooledRows
+from pictokg.fusion.gating import STRUCTURE, Gating
+from pictokg.models.base import Model
+from pictokg.scoring.base import ScoringFunction
+
+if TYPE_CHECKING:
+    from pictokg.datasets.dataset import Dataset
+
+DEFAULTS = {
+    "scoring": {"name": "complex"},
+    "sampler": {"name": "one_vs_all"},
+    "loss": {"name": "softmax"},
+    "regulariser": {"name": "n3", "weight": 0.005},
+    "optimiser": {"name": "adagrad", "learning_rate": 0.1},
+    "training": {"epochs": 40, "batch_size": 512},
+}
+
+
+def build(
+    data: Dataset,
+    scoring: Callable[[int], ScoringFunction],
+    *,
+    dim: int = 128,
+    modalities: list[str] | None = None,
+    dropout: float = 0.2,
+    modality_dropout: float = 0.1,
+    inverse: bool = True,
+) -> Model:
+    """Entities are e = Σ_m p_m σ(b_m + U_m z_m) ∘ z_m over structure and modalities (see `fusion.gating`).
+
+    Args:
+        data: graph with feature tables; scoring: any scoring function, made for a width.
+        dim: rank of the scoring function.
+        modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
+        dropout: on feature rows; modality_dropout: chance that an entity loses a whole modality in a training step.
+        inverse: give every relation a reciprocal, so that head questions become tail questions.
+    """
+    allowed = [STRUCTURE, *data.tables]
+    chosen = modalities or allowed
+    for modality in chosen:
+        if modality not in allowed:
+            raise ConfigError(f"no modality {modality!r} in the data; {nearest(modality, allowed)}")
+    function = scoring(dim)
+    structure = EntityTable(data.graph.num_entities, function.entity_width)
+    tables = {name: PooledRows(data.table(name)) for name in chosen if name != STRUCTURE}
+    encoder = Gating(
+        structure,
+        tables,
+        use_structure=STRUCTURE in chosen,
+        dropout=dropout,
+        modality_dropout=modality_dropout,
+    )
+    return Model(encoder, function, data.graph.num_relations, inverse=inverse)

@@ -1,0 +1,60 @@
+"""IKRL: translations between structure vectors and vectors attended from several pictures (Xie et al., IJCAI 2017)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pictokg.fusion.base import EntityTable
+from pictokg.fusion.image_attention import Aggregation, ImageAttention
+from pictokg.models.base import Model
+from pictokg.scoring.transe import TransE
+
+if TYPE_CHECKING:
+    from pictokg.datasets.dataset import Dataset
+
+DEFAULTS = {
+    "sampler": {"name": "unknown", "negatives": 16},
+    "loss": {"name": "margin", "margin": 4.0},
+    "optimiser": {"name": "adam", "learning_rate": 0.002},
+    "training": {"epochs": 200, "batch_size": 512, "relation_questions": True},
+}
+TERM_SETS = {
+    "all": ("ss", "si", "is", "ii"),
+    "sbr": ("ss",),  # structure-based representation
+    "ibr": ("ii",),  # image-based representation
+    "union": ("ss", "ii"),  # both vectors put together: with the L1 norm, the sum of the two energies
+}
+
+
+def build(
+    data: Dataset,
+    *,
+    dim: int = 128,
+    norm: int = 1,
+    constrain: bool = True,
+    aggregation: Aggregation = "attention",
+    attention_gradient: bool = True,
+    norm_penalty: float = 0.2,
+) -> Model:
+    """IKRL: E(h, r, t) = E_SS + E_SI + E_IS + E_II,  E_XY = ‖h_X + r − t_Y‖;  the score is −E.
+
+    Trained with one hinge on the sum of the energies and with entity and relation corruption, as the paper says. For
+    the released code's objective: loss=separate_margin, attention_gradient=false, sampler.side=coin, sampler.negatives=1;
+    for its start: training.warm_start=RUN of a transe model.
+
+    Args:
+        data: graph with a feature table "image"; dim: width of a vector; norm: 1 or 2.
+        constrain: keep structure vectors at length 1 or less.
+        aggregation: attention (ATT), average (AVG) or maximum (MAX) over an entity's pictures.
+        attention_gradient: let the loss teach the attention; the released code does not.
+        norm_penalty: weight of the soft constraint on the length of image vectors.
+    """
+    structure = EntityTable(data.graph.num_entities, dim)
+    encoder = ImageAttention(
+        structure,
+        data.table("image"),
+        aggregation=aggregation,
+        attention_gradient=attention_gradient,
+        norm_penalty=norm_penalty,
+    )
+    return Model(encoder, TransE(dim, norm=norm, constrain=constrain), data.graph.num_relations, term_sets=TERM_SETS)

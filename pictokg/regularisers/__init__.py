@@ -1,0 +1,1 @@
+"""Regularisers: what large vectors cost. One file each; its file name is its name."""

@@ -1,0 +1,1 @@
+"""Samplers: wrong answers to learn from. One file a sampler; its file name is its name."""

@@ -1,0 +1,111 @@
+"""The seam of negative sampling: a sampler sees the model, and hears the scores back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from pictokg.errors import ConfigError
+from pictokg.graph.query import Query, Side, ask
+
+if TYPE_CHECKING:
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.graph.known import Known
+    from pictokg.models.base import Model
+
+Question = tuple[Query, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Negatives:
+    """Candidates to train against.
+
+    Attributes:
+        ids: entities (or relations, for relation queries): each question's own (B, K), or shared by all (N,).
+        weight: 0 masks a candidate (a known answer; padding when fewer exist than asked), broadcastable to (B, K).
+        label: 1 where a candidate is itself a known answer that the loss should count as true (KvsAll).
+        answer_column: where the answer stands among the candidates, (B,), when it is one of them.
+        vectors: encoded candidates (B, K, d) when the choice itself is differentiable.
+        memory: whatever the sampler wants back with the scores.
+    """
+
+    ids: Tensor
+    weight: Tensor | None = None
+    label: Tensor | None = None
+    answer_column: Tensor | None = None
+    vectors: Tensor | None = None
+    memory: Any = None
+
+
+@dataclass(slots=True)
+class Context:
+    """All that a sampler may look at; the training loop owns it and moves it from step to step.
+
+    Attributes:
+        model: the model in training.
+        data: graph and feature tables, whether or not the model uses them.
+        known: true answers of the training split.
+        generator: the only source of randomness.
+        pool: the entity ids that may be drawn, ascending, (P,).
+        encode: ids → static entity vectors, each distinct entity once per step whoever asks.
+        step: steps done; epoch: epochs done.
+        sides: the slots that every triple is asked for.
+    """
+
+    model: Model
+    data: Dataset
+    known: Known
+    generator: torch.Generator
+    pool: Tensor
+    encode: Callable[[Tensor], Tensor]
+    step: int = 0
+    epoch: int = 0
+    sides: tuple[Side, ...] = (Side.HEAD, Side.TAIL)
+
+    def random_integers(self, high: int, shape: tuple[int, ...]) -> Tensor:
+        """Draw integers uniformly from [0, high)."""
+        drawn = torch.randint(high, shape, generator=self.generator, device=self.generator.device)
+        return drawn.to(self.pool.device)
+
+
+class Sampler(ABC):
+    """Draws negatives for a batch of questions of one side.
+
+    A sampler with parameters of its own is also an `nn.Module`; one with a memory keeps it in `state`. Both are saved
+    in the checkpoint. `needs` names what the model or the data must have ("views", "image", "text", …).
+    """
+
+    needs: frozenset[str] = frozenset()
+
+    def questions(self, triples: Tensor, context: Context) -> list[Question]:
+        """Turn a batch of triples into questions; by default each is asked on every side of the run."""
+        return [ask(triples, side) for side in context.sides]
+
+    @abstractmethod
+    def __call__(self, query: Query, answer: Tensor, context: Context) -> Negatives:
+        """Draw negatives for these questions."""
+
+    def feedback(self, negatives: Negatives, scores: Tensor, context: Context) -> Tensor | None:
+        """Hear the candidates' scores (detached); may return a loss term of the sampler's own."""
+        return None
+
+    def state(self) -> dict[str, Tensor]:
+        """What must be saved so that a resumed run equals an unbroken one."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        if state:
+            raise ConfigError(f"the checkpoint holds sampler state {sorted(state)} that {type(self).__name__} does not know")
+
+
+def pool_of(query: Query, context: Context) -> Tensor:
+    """The ids, ascending, that may stand in the open slot: the entity pool, or every relation for relation queries."""
+    if query.side is Side.RELATION:
+        return torch.arange(context.model.num_relations, device=context.pool.device)
+    return context.pool

@@ -1,0 +1,126 @@
+"""The one training loop: a generator of epoch reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pictokg.errors import PictoKGError
+from pictokg.graph.query import Side
+from pictokg.sampling.base import Context
+from pictokg.training.memo import Memo
+from pictokg.training.optimiser import OptimiserOptions, Optimisers
+from pictokg.training.step import Objective, training_loss
+
+if TYPE_CHECKING:
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.models.base import Model
+    from pictokg.training.options import TrainingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What one pass over the training triples cost and gave; `epoch` counts from 1, seconds include no validation."""
+
+    epoch: int
+    loss: float
+    seconds: float
+    triples_per_second: float
+
+
+class Trainer:
+    """All that changes while a model learns.
+
+    Args:
+        model: trained in place.
+        data: its training split is learned from.
+        objective: sampler, loss and regulariser.
+        optimiser: which optimiser; options: how long and how.
+        on_batch: called after each step with the number of triples done in this epoch, for progress bars.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Dataset,
+        objective: Objective,
+        optimiser: OptimiserOptions,
+        options: TrainingOptions,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> None:
+        self.model, self.objective, self.options = model, objective, options
+        self.on_batch = on_batch or (lambda done: None)
+        self.triples = torch.from_numpy(data.graph.split("train").astype("int64")).to(model.device)
+        if not len(self.triples):
+            raise PictoKGError("the training split has no triples; there is nothing to learn from")
+        self.optimisers = Optimisers(model, optimiser)
+        self.memo = Memo(model.encoder.encode_static, model.num_entities, model.device)
+        self.context = Context(
+            model=model,
+            data=data,
+            known=data.known("train"),
+            generator=torch.Generator(),
+            pool=torch.arange(model.num_entities, device=model.device),
+            encode=self.memo,
+            sides=tuple(Side) if options.relation_questions else (Side.HEAD, Side.TAIL),
+        )
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self.context.epoch
+
+    def epochs(self) -> Iterator[EpochReport]:
+        """Train epoch by epoch, up to the number asked for; the caller may stop, validate or save in between."""
+        while self.epoch < self.options.epochs:
+            start = time.perf_counter()
+            loss = self._epoch()
+            seconds = time.perf_counter() - start
+            yield EpochReport(self.epoch, loss, seconds, len(self.triples) / seconds)
+
+    def _epoch(self) -> float:
+        """One pass over the training triples in a random order; the mean loss."""
+        self.model.train()
+        total = 0.0
+        # Every epoch starts from its own seed, so an epoch's draws do not depend on how the run got there: a resumed
+        # run repeats an unbroken one without saving generators. Dropout draws from the global generator, hence the fork.
+        seed = self.options.seed * 1_000_003 + self.epoch
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            self.context.generator.manual_seed(seed)
+            order = torch.randperm(len(self.triples), generator=self.context.generator).to(self.triples.device)
+            for number, rows in enumerate(order.split(self.options.batch_size), start=1):
+                loss = self._step(self.triples[rows])
+                total += loss * len(rows)
+                self.on_batch(min(number * self.options.batch_size, len(order)))
+        self.context.epoch += 1
+        return total / len(self.triples)
+
+    def _step(self, triples: Tensor) -> float:
+        """Loss, gradients, update, constraints; the loss."""
+        loss = training_loss(self.model, self.objective, triples, self.context, self.memo)
+        loss.backward()
+        value = loss.item()
+        if not value - value == 0:  # NaN or infinite
+            raise PictoKGError(
+                f"the loss became {value} in epoch {self.epoch + 1}; lower the learning rate"
+                f" (now {self.optimisers.learning_rate:g}) or check the feature tables with: pictokg inspect"
+            )
+        if self.options.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
+        self.optimisers.step(self.options.schedule, self.options.warmup, self._progress())
+        self.model.constrain(self.memo.touched, self.model.touched_relations(triples))
+        self.memo.clear()
+        self.context.step += 1
+        return value
+
+    def _progress(self) -> float:
+        """The fraction of all steps that are done."""
+        steps_an_epoch = -(-len(self.triples) // self.options.batch_size)
+        return min(1.0, self.context.step / (steps_an_epoch * self.options.epochs))
