@@ -117,7 +117,7 @@ def _feature_map_size(dim: int, height: int) -> int:
     rows, columns = 2 * height - KERNEL + 1, dim // height - KERNEL + 1
     if rows < 1 or columns < 1:
         raise ConfigError(
-            f"dim {dim} and height {height} make pictures of {2 * height} × {dim // height} points, less than a "
-            f"filter of {KERNEL} × {KERNEL}; choose a dim with a divisor of at least {KERNEL} beside the height"
+            f"dim {dim} and height {height} make a picture of {2 * height} × {dim // height} points, "
+            f"smaller than a {KERNEL} × {KERNEL} filter; choose a height of at least 2 and at most dim / {KERNEL}"
         )
     return rows * columns
