@@ -1,0 +1,12 @@
+"""The embedded data set: the characters of the Unicode standard, their pictures, names and facts.
+
+>>> from pictokg.datasets import glyphs
+>>> folder = glyphs.cached()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from pictokg.datasets.glyphs.cache import cache_folder, cached
+from pictokg.datasets.glyphs.folder import generate
+
+__all__ = ["cache_folder", "cached", "generate"]

@@ -1,0 +1,46 @@
+"""The glyphs folder in the user's cache, generated on first use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from pictokg.datasets.glyphs.folder import FORMAT, generate
+from pictokg.errors import PictoKGError
+
+
+def cache_folder() -> Path:
+    """Find the user's cache: `$PICTOKG_CACHE`, else `$XDG_CACHE_HOME/pictokg`, else `~/.cache/pictokg`."""
+    if chosen := os.environ.get("PICTOKG_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pictokg"
+
+
+def cached(
+    cache_root: Path | None = None, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Return the folder of the glyphs graph, generated when these versions and this seed have none yet.
+
+    A generation that is killed leaves no folder behind, so the next call starts afresh.
+    """
+    folder = (cache_root or cache_folder()) / _key(seed)
+    if (folder / "manifest.toml").is_file():
+        return folder
+    try:
+        generate(folder, seed=seed, progress=progress)
+    except PictoKGError:
+        if not (folder / "manifest.toml").is_file():  # else another process was faster, with the same result
+            raise
+    return folder
+
+
+def _key(seed: int) -> str:
+    """Name what decides the bytes: our format, Unicode data, fonts and renderer (by package), the seed."""
+    packages = [f"{package}={version(package)}" for package in ("matplotlib", "fonttools", "pillow")]
+    digest = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    return f"glyphs-{FORMAT}-unicode{unicodedata.unidata_version}-{digest}-seed{seed}"
