@@ -118,6 +118,6 @@ def _feature_map_size(dim: int, height: int) -> int:
     if rows < 1 or columns < 1:
         raise ConfigError(
             f"dim {dim} and height {height} make a picture of {2 * height} × {dim // height} points, "
-            f"smaller than a {KERNEL} × {KERNEL} filter; choose a height of at least 2 and at most dim / {KERNEL}"
+            f"less than a {KERNEL} × {KERNEL} filter; choose a height from 2 to dim / {KERNEL}"
         )
     return rows * columns
