@@ -57,13 +57,23 @@ def module_of(section: str, name: str) -> ModuleType:
 
 
 def options_of(builder: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The options of a part: every parameter with a default. Types are resolved.
+    """The options of a part: every parameter with a default, its type resolved.
 
     >>> list(options_of(find("loss", "self_adversarial")))
     ['margin', 'temperature']
     """
-    parameters = inspect.signature(builder, eval_str=True).parameters
-    return {name: parameter for name, parameter in parameters.items() if parameter.default is not parameter.empty}
+    parameters = inspect.signature(builder).parameters
+    namespace = vars(sys.modules[builder.__module__])
+    return {
+        name: parameter.replace(annotation=_resolved(parameter.annotation, namespace))
+        for name, parameter in parameters.items()
+        if parameter.default is not parameter.empty
+    }
+
+
+def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
+    """A type from the text that `from __future__ import annotations` made of it."""
+    return eval(annotation, namespace) if isinstance(annotation, str) else annotation
 
 
 def _library(section: str, name: str) -> ModuleType:

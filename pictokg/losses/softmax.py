@@ -33,5 +33,6 @@ class Softmax(Loss):
             return scored.masked_negative.logsumexp(dim=1) - expected
         if scored.answer_column is not None:
             return cross_entropy(scored.masked_negative, scored.answer_column, reduction="none")
-        total = torch.logaddexp(scored.positive, scored.masked_negative.logsumexp(dim=1))
-        return total - scored.positive
+        # Together in one sum: where every negative is masked, the answer keeps it (and its gradient) finite.
+        together = torch.cat([scored.positive.unsqueeze(1), scored.masked_negative], dim=1)
+        return together.logsumexp(dim=1) - scored.positive

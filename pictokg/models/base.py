@@ -32,6 +32,9 @@ class Model(nn.Module):
             (Lacroix et al., ICML 2018).
         term_sets: names for sets of score terms, for models whose entities have several views; the first is the default.
 
+    Attributes:
+        name: what `build` was asked for; tells `fit` which defaults suit the model.
+
     >>> from pictokg.fusion.lookup import Lookup
     >>> from pictokg.scoring.distmult import DistMult
     >>> model = Model(Lookup(5, 4), DistMult(4), num_relations=2)
@@ -50,6 +53,7 @@ class Model(nn.Module):
         term_sets: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
         super().__init__()
+        self.name = ""
         if scoring.tail_only and not inverse:
             raise ConfigError(f"{type(scoring).__name__} scores tails only and needs reciprocal relations; set inverse=true")
         self.encoder, self.scoring = encoder, scoring

@@ -14,6 +14,7 @@ from pictokg.scoring.base import ScoringFunction
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
 
+MODALITIES = "any"  # structure is no table: it needs nothing of the data
 DEFAULTS = {
     "scoring": {"name": "complex"},
     "sampler": {"name": "one_vs_all"},

@@ -12,6 +12,7 @@ from pictokg.scoring.transe import TransE
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
 
+MODALITIES = ("image",)
 DEFAULTS = {
     "sampler": {"name": "unknown", "negatives": 16},
     "loss": {"name": "margin", "margin": 4.0},

@@ -50,12 +50,12 @@ class RowAdagrad(Optimizer):
         parameter.index_add_(0, rows, values * (lr / (sums[rows].sqrt() + eps)).unsqueeze(1), alpha=-1)
 
 
-KINDS: dict[str, tuple[type[Optimizer], type[Optimizer] | None]] = {
-    # name: (dense, row-sparse)
-    "adam": (Adam, SparseAdam),
-    "adagrad": (Adagrad, Adagrad),
-    "row_adagrad": (RowAdagrad, RowAdagrad),
-    "sgd": (SGD, SGD),
+KINDS: dict[str, tuple[type[Optimizer], type[Optimizer], float]] = {
+    # name: (dense, row-sparse, learning rate unless told)
+    "adam": (Adam, SparseAdam, 1e-3),
+    "adagrad": (Adagrad, Adagrad, 0.1),
+    "row_adagrad": (RowAdagrad, RowAdagrad, 0.1),
+    "sgd": (SGD, SGD, 0.01),
 }
 
 
@@ -65,12 +65,12 @@ class OptimiserOptions:
 
     Attributes:
         name: adam, adagrad, row_adagrad or sgd.
-        learning_rate: step size.
+        learning_rate: step size; by default one that suits the optimiser.
         sparse: update only the entity rows that a step touched; pays off when steps touch few of many entities.
     """
 
     name: str = "adagrad"
-    learning_rate: float = 0.1
+    learning_rate: float | None = None
     sparse: bool = False
 
 
@@ -80,14 +80,14 @@ class Optimisers:
     def __init__(self, model: Model, options: OptimiserOptions) -> None:
         if options.name not in KINDS:
             raise ConfigError(f"unknown optimiser {options.name!r}; {nearest(options.name, KINDS)}")
-        dense, row_sparse = KINDS[options.name]
+        dense, row_sparse, usual_rate = KINDS[options.name]
         table = model.encoder.structure
         table.sparse = options.sparse
         rest = [parameter for parameter in model.parameters() if not options.sparse or parameter is not table.weight]
-        self.learning_rate = options.learning_rate
-        self.parts = [dense(rest, lr=options.learning_rate)]  # type: ignore[call-arg]  # every optimiser has lr
+        self.learning_rate = usual_rate if options.learning_rate is None else options.learning_rate
+        self.parts = [dense(rest, lr=self.learning_rate)]  # type: ignore[call-arg]  # every optimiser has lr
         if options.sparse:
-            self.parts.append(row_sparse([table.weight], lr=options.learning_rate))  # type: ignore[misc,call-arg]
+            self.parts.append(row_sparse([table.weight], lr=self.learning_rate))  # type: ignore[call-arg]
 
     def step(self, schedule: str, warmup: float, progress: float) -> None:
         """Update the parameters at the scheduled rate, then forget the gradients."""

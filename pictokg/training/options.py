@@ -21,6 +21,7 @@ class TrainingOptions:
         warmup: fraction of all steps during which the learning rate rises to its value.
         relation_questions: also ask (h, ?, t), with wrong relations as negatives.
         gradient_clip: largest norm of the gradient; 0 does not clip.
+        warm_start: a run folder, or a file of vectors with names, whose rows to start from; empty starts at random.
         seed: of every random draw.
     """
 
@@ -33,6 +34,7 @@ class TrainingOptions:
     warmup: float = 0.0
     relation_questions: bool = False
     gradient_clip: float = 0.0
+    warm_start: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:

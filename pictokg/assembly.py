@@ -1,0 +1,126 @@
+"""From choices to objects: the one place that turns a configuration into a model, an objective and a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pictokg import catalogue
+from pictokg.config import NONE, Config, configure
+from pictokg.errors import ConfigError
+from pictokg.training.loop import Trainer
+from pictokg.training.optimiser import OptimiserOptions
+from pictokg.training.options import TrainingOptions
+from pictokg.training.step import Objective
+
+if TYPE_CHECKING:
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.models.base import Model
+    from pictokg.scoring.base import ScoringFunction
+    from pictokg.training.fit import Progress
+
+
+def build(model: str, data: Dataset, *, seed: int = 0, **options: Any) -> Model:
+    """Make an untrained model.
+
+    Args:
+        model: a name of the catalogue, a file, or module:object.
+        data: what it will learn.
+        seed: of its initial values.
+        options: keyword arguments of the model's own `build`; `scoring` is a name.
+
+    Raises:
+        ConfigError: an unknown model or option, with the nearest valid one.
+    """
+    return build_model(configure(model, settings=list(options.items())), data, seed=seed)
+
+
+def fit(model: Model, data: Dataset, *, sampler: str = "", loss: str = "", seed: int = 0, **options: Any) -> Progress:
+    """Train a model in place; what is not chosen is what suits the model.
+
+    Args:
+        model: from `build`.
+        data: its train split is learned, its valid split chooses the best epoch.
+        sampler, loss: names of the catalogue.
+        seed: of every random draw.
+        options: any other setting by its key, as --set takes it: epochs=20, learning_rate=0.05, negatives=32 …
+    """
+    from pictokg.training.fit import fit as run_to_end
+
+    settings = [*options.items(), ("training.seed", seed)]
+    config = configure(model.name or "gated", parts={"sampler": sampler, "loss": loss}, settings=settings)
+    return run_to_end(build_trainer(config, model, data), data)
+
+
+def build_model(config: Config, data: Dataset, *, seed: int = 0) -> Model:
+    """Make the untrained model of a configuration."""
+    name = config.name("model")
+    builder = catalogue.find("model", name)
+    arguments: dict[str, Any] = config.options("model")
+    if config.name("scoring") != NONE:
+        arguments["scoring"] = _scoring(config)
+    # Layers of torch draw from the global generator and take no other, hence the fork.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model = builder(data, **arguments)
+        except TypeError as error:
+            if "scoring" not in arguments or "scoring" not in str(error):
+                raise
+            raise ConfigError(f"model {name!r} fixes its scoring function; choose gated to combine your own") from error
+        model.initialise(torch.Generator().manual_seed(seed))
+    model.name = name
+    return model
+
+
+def build_objective(config: Config) -> Objective:
+    """Make sampler, loss and regulariser, and check that they fit together."""
+    sampler = _part(config, "sampler")
+    loss = _part(config, "loss")
+    if sampler is None or loss is None:
+        raise ConfigError("training needs a sampler and a loss; name both")
+    if "labels" in sampler.needs and not loss.reads_labels:
+        labelled = [name for name in catalogue.names("loss") if catalogue.find("loss", name).reads_labels]  # type: ignore[attr-defined]
+        raise ConfigError(
+            f"sampler {config.name('sampler')!r} labels several answers a question, which loss"
+            f" {config.name('loss')!r} does not read; choose loss " + " or ".join(labelled)
+        )
+    return Objective(sampler, loss, _part(config, "regulariser"))
+
+
+def build_trainer(
+    config: Config, model: Model, data: Dataset, on_batch: Callable[[int], None] | None = None
+) -> Trainer:
+    """Make the trainer of a model."""
+    options = TrainingOptions(**config.options("training"))
+    optimiser = OptimiserOptions(**config.sections["optimiser"])
+    return Trainer(model, data, build_objective(config), optimiser, options, on_batch)
+
+
+def modalities_read(config: Config, data_modalities: Mapping[str, Any]) -> list[str]:
+    """Which of the data's modalities the model of a configuration reads; those must have a feature table."""
+    reads = getattr(catalogue.module_of("model", config.name("model")), "MODALITIES", ())
+    if reads == "any":
+        chosen = config.options("model").get("modalities")
+        return [name for name in data_modalities if chosen is None or name in chosen]
+    return list(reads)
+
+
+def _scoring(config: Config) -> Callable[[int], ScoringFunction]:
+    constructor, options = catalogue.find("scoring", config.name("scoring")), config.options("scoring")
+    return lambda dim: constructor(dim, **options)
+
+
+def _part(config: Config, section: str) -> Any:
+    if config.name(section) == NONE:
+        return None
+    return catalogue.find(section, config.name(section))(**config.options(section))
+
+
+
+
+def seed_of(config: Config) -> int:
+    """The seed of every random draw of a run."""
+    return int(config.options("training")["seed"])

@@ -1,0 +1,38 @@
+"""The command line: one file a verb. Errors people can mend go to stderr in a few lines, with exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any
+
+
+def main() -> None:
+    """Run the program `pictokg`."""
+    # Idle OpenMP threads that spin take the core another process needs; must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from pictokg.cli.app import app
+    from pictokg.errors import PictoKGError
+
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except PictoKGError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is saved", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _fail(f"{error.filename or 'the operating system'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)

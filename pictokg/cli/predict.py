@@ -1,0 +1,91 @@
+"""pictokg predict: answer questions by name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pictokg.cli.common import AsJson, DataFolder, Device, RunFolder, Threads, prepare, print_json
+
+if TYPE_CHECKING:
+    from pictokg.prediction.predictor import Answer
+
+Question = tuple[str | None, str | None, str | None]
+
+
+def predict(
+    run: RunFolder,
+    head: Annotated[str | None, typer.Option(help="Name of the head entity.")] = None,
+    relation: Annotated[str | None, typer.Option(help="Name of the relation.")] = None,
+    tail: Annotated[str | None, typer.Option(help="Name of the tail entity.")] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="File of questions: head, relation, tail by tabs, '?' in the slot asked for.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Answers a question.", min=1)] = 10,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Leave out what the graph knows.")] = False,
+    device: Device = "cpu",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+    data: DataFolder = None,
+) -> None:
+    """Answer (head, relation, ?), (?, relation, tail) or (head, ?, tail): give two of the three, or a file of questions."""
+    from pictokg.errors import ConfigError
+    from pictokg.prediction.predictor import Predictor
+    from pictokg.run import load_run
+
+    if queries is not None and (head or relation or tail):
+        raise ConfigError("give either --queries or two of --head, --relation and --tail")
+    if queries is None and [head, relation, tail].count(None) != 1:
+        raise ConfigError("give two of --head, --relation and --tail; the third is answered")
+    prepare(device, threads)
+    trained = load_run(run, device=device, data=data)
+    questions: list[Question] = read_questions(queries) if queries else [(head, relation, tail)]
+    answered = Predictor(trained.model, trained.data).answers(questions, k, new_only=new_only)
+    if as_json:
+        results = [{"answers": [asdict(answer) for answer in answers]} for answers in answered]
+        print_json(results[0] if queries is None else {"questions": [
+            {"head": question[0], "relation": question[1], "tail": question[2], **result}
+            for question, result in zip(questions, results, strict=True)
+        ]})
+        return
+    for question, answers in zip(questions, answered, strict=True):
+        print_answers(question, answers)
+
+
+def read_questions(path: Path) -> list[Question]:
+    """Read a file of questions, one a line; DataError with the line that is none."""
+    from pictokg.errors import DataError
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read ({error})", file=path) from error
+    questions: list[Question] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        slots = tuple(None if slot.strip() == "?" else slot for slot in line.split("\t"))
+        if len(slots) != 3 or slots.count(None) != 1:
+            remedy = "write head, relation, tail separated by tabs, with ? in the slot asked for"
+            raise DataError(f"is no question: {line!r}", file=path, line=number, remedy=remedy)
+        questions.append((slots[0], slots[1], slots[2]))
+    if not questions:
+        raise DataError("holds no questions", file=path)
+    return questions
+
+
+def print_answers(question: Question, answers: list[Answer]) -> None:
+    """Print a table of answers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="  ".join(slot or "?" for slot in question), title_justify="left", box=None)
+    for column in ("", "name", "label", "score", "known"):
+        table.add_column(column, justify="right" if column in ("", "score") else "left")
+    for place, answer in enumerate(answers, start=1):
+        label = answer.label if answer.label != answer.name else ""
+        table.add_row(str(place), answer.name, label, f"{answer.score:.3f}", "known" if answer.known else "new")
+    Console(highlight=False, markup=False).print(table)

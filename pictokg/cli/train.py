@@ -1,0 +1,117 @@
+"""pictokg train: learn from a folder, or go on with a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pictokg.cli.common import AsJson, DataFolder, Device, Threads, console, prepare, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from pictokg.config import Config
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.training.fit import Progress
+
+
+def train(
+    source: Annotated[str | None, typer.Argument(help="Data folder, or 'glyphs'.", metavar="[FOLDER]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the run.")] = None,
+    model: Annotated[str, typer.Option(help="Model: a name, a file, module:object. [default: gated]")] = "",
+    sampler: Annotated[str, typer.Option(help="Negative sampler. [default: what suits the model]")] = "",
+    loss: Annotated[str, typer.Option(help="Loss. [default: what suits the model]")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, as dim=128 or loss.margin=6; repeatable.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of choices.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw. [default: 0]")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run.", metavar="RUN")] = None,
+    device: Device = "cpu",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+    data: DataFolder = None,
+) -> None:
+    """Train a model on a data folder: triples, and pictures and words where there are any.
+
+    Pictures and words without a feature table are encoded first (pixels, tfidf) and cached. The best epoch by validation
+    MRR is kept. A killed run goes on with --resume to the numbers of an unbroken one.
+    """
+    from pictokg.config import configure, parse_setting
+    from pictokg.errors import ConfigError
+
+    if (source is None) == (resume is None):
+        raise ConfigError("give either a data folder to train on, or --resume RUN to go on with a run")
+    prepare(device, threads)
+    if resume is not None:
+        progress, folder = _resume(resume, device, data), resume
+    else:
+        assert source is not None, "checked above"
+        pairs = [parse_setting(text) for text in settings or []]
+        if seed is not None:
+            pairs.append(("training.seed", seed))
+        choice = configure(model or None, file=config, parts={"sampler": sampler, "loss": loss}, settings=pairs)
+        if out is None:
+            raise ConfigError("say where to write the run: --out RUN")
+        progress, folder = _start(source, choice, out, device), out
+    _report(progress, folder, as_json)
+
+
+def _start(source: str, config: Config, out: Path, device: str) -> Progress:
+    """Read (and where needed encode) the data, write the run folder, train."""
+    from pictokg.assembly import modalities_read
+    from pictokg.cli.data import load_for_people
+    from pictokg.run import create, with_features
+
+    data = load_for_people(source, config.options("features"), lambda available: modalities_read(config, available))
+    config = with_features(config, data)
+    create(out, config, data, sys.argv)
+    return _run(config, data, out, device)
+
+
+def _resume(folder: Path, device: str, source: str | None) -> Progress:
+    """Read the data that the run remembers and go on."""
+    from pictokg.run import load_config, load_data
+
+    config = load_config(folder)
+    return _run(config, load_data(folder, config, source), folder, device, resume=True)
+
+
+def _run(config: Config, data: Dataset, folder: Path, device: str, *, resume: bool = False) -> Progress:
+    """Train with a progress bar."""
+    from pictokg.assembly import build_model, build_trainer, seed_of
+    from pictokg.training.fit import fit
+    from pictokg.training.warm_start import warm_start
+
+    model = build_model(config, data, seed=seed_of(config))
+    start = config.options("training")["warm_start"]
+    if start and not resume:
+        warm_start(model, data, Path(start))
+    model.to(device)
+    with progress_bar("training", None, "triples") as (bar, task):
+        trainer = build_trainer(config, model, data, on_batch=lambda done: bar.update(task, completed=done))
+        bar.update(task, total=len(trainer.triples))
+
+        def show(record: dict[str, Any]) -> None:
+            epochs = trainer.options.epochs
+            bar.update(task, description=f"epoch {record['epoch']}/{epochs}", note=f"loss {record['loss']:.4f}")
+            if "validation" in record:
+                bar.console.print(
+                    f"epoch {record['epoch']:>4}/{epochs}   loss {record['loss']:.4f}"
+                    f"   validation MRR {record['validation']['mrr']:.4f}   {record['triples_per_second']:,.0f} triples/s"
+                )
+
+        return fit(trainer, data, folder=folder, resume=resume, on_epoch=show)
+
+
+def _report(progress: Progress, folder: Path, as_json: bool) -> None:
+    """Say how it went and what to do next."""
+    if as_json:
+        best = None if progress.best_epoch == 0 else {"epoch": progress.best_epoch, "mrr": progress.best_mrr}
+        print_json({"run": str(folder), "epochs": len(progress.history), "best": best})
+        return
+    screen = console()
+    if progress.best_epoch:
+        screen.print(f"best epoch {progress.best_epoch}: validation MRR {progress.best_mrr:.4f}")
+    screen.print(f"run written to {folder}; next: pictokg evaluate {folder}")

@@ -1,0 +1,199 @@
+"""Configuration: sections of options, whose schema is the signatures of the parts they build.
+
+Later choices win: a model's defaults, a TOML file, named parts, single settings. Unknown keys are refused with the nearest
+valid one. Only `assembly.py` turns a configuration into objects; nothing else has heard of it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from pathlib import Path
+from typing import Any
+
+from pictokg import catalogue
+from pictokg.errors import ConfigError, DataError, nearest
+from pictokg.training.optimiser import KINDS, OptimiserOptions
+from pictokg.training.options import TrainingOptions
+
+FIXED = {"training": TrainingOptions, "optimiser": OptimiserOptions}
+OPEN = ("features",)  # modality → table or encoder; any key is a modality
+NAMED = (*catalogue.PACKAGES, "optimiser")  # sections that choose a part by name
+SECTIONS = (*catalogue.PACKAGES, *FIXED, *OPEN)
+NONE = "none"  # regulariser = "none"
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A complete, validated choice: section → options; sections of parts have their `name` among them."""
+
+    sections: Mapping[str, Options]
+
+    def name(self, section: str) -> str:
+        """The part chosen in a section; "none" where there is none."""
+        return self.sections.get(section, {}).get("name", NONE)
+
+    def options(self, section: str) -> Options:
+        """The options of a section without the part's name."""
+        return {key: value for key, value in self.sections.get(section, {}).items() if key != "name"}
+
+    def to_toml(self) -> str:
+        """The configuration as a TOML file that gives the same run."""
+        parts = []
+        for section, options in self.sections.items():
+            lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in options.items() if value is not None]
+            parts.append("\n".join([f"[{section}]", *lines]))
+        return "\n\n".join(parts) + "\n"
+
+
+def configure(
+    model: str | None = None,
+    *,
+    file: Path | None = None,
+    parts: Mapping[str, str] | None = None,
+    settings: Sequence[tuple[str, Any]] = (),
+) -> Config:
+    """Put a configuration together.
+
+    Args:
+        model: the model's name; by default the file's, else "gated".
+        file: a TOML file with a table a section.
+        parts: section → name of the part, as from --sampler or --loss.
+        settings: (key, value) pairs; a bare key where only one section has it, else "section.key". The name of a
+            section is a key too: ("scoring", "rotate"). Text is read as TOML reads it.
+
+    Raises:
+        ConfigError: an unknown section, key, part or a value of the wrong kind, with what is allowed.
+    """
+    written = read_file(file) if file else {}
+    named = {section: name for section, name in (parts or {}).items() if name}
+    sections_set = [(key, value) for key, value in settings if key in NAMED]
+    named.update({key: str(value) for key, value in sections_set})
+    chosen = model or named.get("model") or written.get("model", {}).get("name") or "gated"
+
+    sections: dict[str, Options] = {section: {} for section in SECTIONS}
+    sections["model"]["name"] = chosen
+    for section, options in getattr(catalogue.module_of("model", chosen), "DEFAULTS", {}).items():
+        sections[section] = dict(options)
+    for section, options in written.items():
+        _choose(sections, section, {key: value for key, value in options.items() if section != "model" or key != "name"})
+    for section, name in named.items():
+        if section != "model":
+            _choose(sections, section, {"name": name})
+    for key, value in settings:
+        if key not in NAMED:
+            section, option = _locate(key, sections)
+            sections[section][option] = value
+    return Config({section: validated(section, options) for section, options in sections.items() if options or section in FIXED})
+
+
+def read_file(path: Path) -> dict[str, Options]:
+    """Read a TOML file and check its section names."""
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", file=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"is no TOML ({error})", file=path) from error
+    for section, options in written.items():
+        if section not in SECTIONS:
+            raise ConfigError(f"{path}: unknown section [{section}]; {nearest(section, SECTIONS)}")
+        if not isinstance(options, dict):
+            raise ConfigError(f"{path}: {section!r} should be a table; write [{section}] with its options below")
+    return written
+
+
+def schema(section: str, options: Options) -> dict[str, tuple[Any, Any]]:
+    """The keys of a section, given the part it names: key → (type, default)."""
+    if section in FIXED:
+        hints = catalogue.options_of(FIXED[section])
+    elif "name" not in options:
+        hints = {}
+    else:
+        hints = catalogue.options_of(catalogue.find(section, options["name"]))
+    keys = {key: (_type(parameter), parameter.default) for key, parameter in hints.items()}
+    return {"name": (str, None), **keys} if section in NAMED else keys
+
+
+def validated(section: str, options: Options) -> Options:
+    """The options with values of the declared types and defaults filled in; ConfigError where they do not fit."""
+    if section in OPEN:
+        return {key: str(value) for key, value in options.items()}
+    if section in catalogue.PACKAGES and options.get("name", NONE) == NONE:
+        if set(options) - {"name"}:
+            raise ConfigError(f"section [{section}] has options but no name; choose one of: {', '.join(catalogue.names(section))}")
+        return {"name": NONE}
+    if section == "optimiser" and "name" in options and options["name"] not in KINDS:
+        raise ConfigError(f"unknown optimiser {options['name']!r}; {nearest(options['name'], KINDS)}")
+    allowed = schema(section, options)
+    for key in options:
+        if key not in allowed:
+            part = f" of {section} {options['name']!r}" if "name" in options else f" of section [{section}]"
+            raise ConfigError(f"unknown option {key!r}{part}; {nearest(key, allowed)}")
+    return {
+        key: _coerce(f"{section}.{key}", options[key], kind) if key in options else default
+        for key, (kind, default) in allowed.items()
+    }
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split `key=value` of --set; the value is read as TOML reads it, and is text where TOML cannot.
+
+    >>> parse_setting("dim=128"), parse_setting("modalities=structure,image")
+    (('dim', 128), ('modalities', 'structure,image'))
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set takes key=value; got {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _choose(sections: dict[str, Options], section: str, options: Options) -> None:
+    """Lay options over a section; another part than before takes none of the old part's options along."""
+    renamed = "name" in options and options["name"] != sections[section].get("name")
+    sections[section] = dict(options) if renamed else {**sections[section], **options}
+
+
+def _locate(key: str, sections: dict[str, Options]) -> tuple[str, str]:
+    """The section and option that a key of --set means."""
+    if "." in key:
+        section, option = key.split(".", 1)
+        if section not in SECTIONS:
+            raise ConfigError(f"unknown section {section!r} in {key!r}; {nearest(section, SECTIONS)}")
+        return section, option
+    keys = {section: set(schema(section, options)) - {"name"} for section, options in sections.items() if section not in OPEN}
+    homes = [section for section, allowed in keys.items() if key in allowed]
+    if len(homes) == 1:
+        return homes[0], key
+    if homes:
+        raise ConfigError(f"option {key!r} is ambiguous; say " + " or ".join(f"{section}.{key}" for section in homes))
+    chosen = ", ".join(f"{section} {options['name']}" for section, options in sections.items() if "name" in options)
+    everything = {*NAMED, *(option for allowed in keys.values() for option in allowed)}
+    raise ConfigError(f"unknown option {key!r} for {chosen}; {nearest(key, everything)}")
+
+
+def _type(parameter: Parameter) -> Any:
+    return parameter.annotation if parameter.annotation is not Parameter.empty else type(parameter.default)
+
+
+def _coerce(place: str, value: Any, kind: Any) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    if isinstance(value, str) and "list" in str(kind):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        name = getattr(kind, "__name__", str(kind))
+        raise ConfigError(f"{place} = {value!r}: {reason}; expected {name}") from error
+
+

@@ -1,0 +1,1 @@
+"""Prediction: questions by name, answers by name."""

@@ -1,0 +1,122 @@
+"""A run is a folder: configuration, environment, vocabularies, metrics.jsonl, checkpoints, written before the first epoch.
+
+    RUN/config.toml  run.json  entities.txt  relations.txt  metrics.jsonl  checkpoints/{best,last}.safetensors  features/
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pictokg.assembly import build_model
+from pictokg.config import Config, configure
+from pictokg.errors import DataError
+from pictokg.files import write_text
+from pictokg.graph.vocabulary import Vocabulary
+from pictokg.training.checkpoint import load_parameters, load_tensors
+from pictokg.training.fit import best_path
+
+if TYPE_CHECKING:
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.models.base import Model
+
+PACKAGES = ("torch", "numpy", "polars", "scikit-learn", "pillow", "safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with the data it was trained on."""
+
+    folder: Path
+    config: Config
+    data: Dataset
+    model: Model
+
+
+def with_features(config: Config, data: Dataset) -> Config:
+    """The configuration with the feature tables that the data really have, so that the run can find them again."""
+    features = {modality: table.name for modality, table in data.tables.items()}
+    return Config({**config.sections, "features": features})
+
+
+def create(folder: Path, config: Config, data: Dataset, command: list[str]) -> None:
+    """Write all of a run that is known before its first epoch; it must not overwrite another run.
+
+    Raises:
+        DataError: the folder holds a run or other files already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        what = "a run" if (folder / "config.toml").exists() else "files that are no run"
+        raise DataError(f"holds {what} already", file=folder, remedy="choose another --out, or go on with: pictokg train --resume RUN")
+    folder.mkdir(parents=True, exist_ok=True)
+    data.graph.entities.save(folder / "entities.txt")
+    data.graph.relations.save(folder / "relations.txt")
+    write_text(folder / "run.json", json.dumps(_description(data, command), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "config.toml", config.to_toml())  # last: a folder with a configuration is a whole run
+
+
+def load_config(folder: Path) -> Config:
+    """The configuration of a run; DataError when the folder is no run."""
+    if not (folder / "config.toml").is_file():
+        raise DataError("is no run folder (it has no config.toml)", file=folder, remedy="give the folder of pictokg train --out")
+    return configure(file=folder / "config.toml")
+
+
+def load_data(folder: Path, config: Config, source: str | None = None) -> Dataset:
+    """The data a run remembers (or `source`, where they were moved), with ids as they were in training."""
+    from pictokg.datasets.load import load
+
+    remembered = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]["source"]
+    features = {modality: str(name) for modality, name in config.options("features").items()}
+    data = load(source or remembered, features=features, modalities=list(features))
+    for kind, vocabulary in (("entities", data.graph.entities), ("relations", data.graph.relations)):
+        if Vocabulary.load(folder / f"{kind}.txt") != vocabulary:
+            raise DataError(
+                f"the {kind} of {data.folder} are no longer those the run was trained on",
+                file=folder / f"{kind}.txt",
+                remedy="restore the data folder, or train again",
+            )
+    return data
+
+
+def load_run(folder: str | Path, *, device: str = "cpu", data: str | None = None) -> Run:
+    """Load a trained run with its data.
+
+    Args:
+        folder: what `pictokg train --out` wrote.
+        device: where to put the model.
+        data: the data folder, where it is no longer where it was.
+    """
+    folder = Path(folder)
+    config = load_config(folder)
+    if not best_path(folder).exists():
+        raise DataError("has no trained model yet", file=folder, remedy=f"train it: pictokg train --resume {folder}")
+    dataset = load_data(folder, config, data)
+    model = build_model(config, dataset)
+    tensors, _ = load_tensors(best_path(folder))
+    load_parameters(model, tensors, best_path(folder))
+    return Run(folder, config, dataset, model.to(device).eval())
+
+
+def _description(data: Dataset, command: list[str]) -> dict[str, Any]:
+    """Where the data are and what software ran."""
+    graph = data.graph
+    return {
+        "command": command,
+        "data": {
+            "name": data.name,
+            "source": data.name if data.name == "glyphs" else str((data.folder or Path()).resolve()),
+            "entities": graph.num_entities,
+            "relations": graph.num_relations,
+            "splits": {name: len(triples) for name, triples in graph.splits.items()},
+            "features": {modality: table.fingerprint for modality, table in data.tables.items()},
+        },
+        "versions": {"pictokg": version("pictokg"), "python": sys.version.split()[0]}
+        | {package: version(package) for package in PACKAGES},
+        "machine": {"system": platform.platform(), "processor": platform.processor() or platform.machine()},
+    }
