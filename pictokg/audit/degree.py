@@ -23,7 +23,7 @@ class Degree:
     max: int
     gini: float
     isolated: int
-    top: list[tuple[str, int]]
+    top: dict[str, int]
 
 
 def degree(graph: KnowledgeGraph, split: str = "train", top: int = 10) -> Degree:
@@ -34,12 +34,12 @@ def degree(graph: KnowledgeGraph, split: str = "train", top: int = 10) -> Degree
     >>> graph = KnowledgeGraph(Vocabulary("abc"), Vocabulary("r"), {"train": np.array([[0, 0, 1]], np.int32)})
     >>> spread = degree(graph)
     >>> spread.min, spread.median, spread.max, spread.isolated, spread.top
-    (0, 1.0, 1, 1, [('a', 1), ('b', 1)])
+    (0, 1.0, 1, 1, {'a': 1, 'b': 1})
     """
     triples = distinct(graph.split(split), graph.num_entities, graph.num_relations)
     counts = np.bincount(triples[:, [0, 2]].ravel(), minlength=graph.num_entities)
     if not len(counts):
-        return Degree(0, 0.0, 0.0, 0, 0.0, 0, [])
+        return Degree(0, 0.0, 0.0, 0, 0.0, 0, {})
     busiest = [int(i) for i in np.argsort(-counts, kind="stable")[:top] if counts[i]]
     return Degree(
         min=int(counts.min()),
@@ -48,7 +48,7 @@ def degree(graph: KnowledgeGraph, split: str = "train", top: int = 10) -> Degree
         max=int(counts.max()),
         gini=_gini(counts),
         isolated=int((counts == 0).sum()),
-        top=[(graph.entities.name(i), int(counts[i])) for i in busiest],
+        top={graph.entities.name(i): int(counts[i]) for i in busiest},
     )
 
 

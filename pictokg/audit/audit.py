@@ -1,0 +1,138 @@
+"""The audit of a data folder: every check, in one report that a person or a program reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pictokg.audit.coverage import Coverage, count_by_name, cover
+from pictokg.audit.degree import Degree, degree
+from pictokg.audit.duplicates import SplitCounts, count_splits
+from pictokg.audit.findings import Finding, findings
+from pictokg.audit.inverse_rule import InverseRule, inverse_rule
+from pictokg.audit.kinds import count_kinds
+from pictokg.audit.leakage import PairLeakage, pair_leakage
+from pictokg.audit.pictures import BrokenPicture, undecodable
+from pictokg.audit.unseen import Unseen, count_unseen
+
+if TYPE_CHECKING:
+    from pictokg.graph.graph import KnowledgeGraph
+
+
+class Folder(Protocol):
+    """What is audited: a graph and what is known about its entities, as read from a folder."""
+
+    @property
+    def graph(self) -> KnowledgeGraph:
+        """Triples as ids, in splits."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Entity → a few words."""
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:
+        """Entity → many words."""
+
+    @property
+    def pictures(self) -> Mapping[str, Sequence[Path]]:
+        """Entity → picture files."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was skipped while reading."""
+
+
+@dataclass(frozen=True)
+class PictureAudit:
+    """How many picture files there are, how many were opened, and which of these cannot be decoded."""
+
+    files: int
+    checked: int
+    undecodable: list[BrokenPicture]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All figures of an audit; `leakage`, `unseen` and `inverse_rule` are empty for a graph of one split."""
+
+    entities: int
+    relations: int
+    splits: dict[str, SplitCounts]
+    leakage: dict[str, PairLeakage]
+    inverse_rule: InverseRule | None
+    unseen: dict[str, Unseen]
+    kinds: dict[str, Any]
+    degree: Degree
+    coverage: dict[str, Coverage]
+    pictures: PictureAudit
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the figures mean, worst first."""
+        return findings(self)
+
+    @property
+    def leaks(self) -> bool:
+        """Whether figures measured on these splits mislead: they overlap, or a look-up answers test."""
+        return any(finding.severity == "leak" for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole report as nested dictionaries of plain values."""
+        return {
+            **asdict(self),
+            "splits": {name: counts.as_json() for name, counts in self.splits.items()},
+            "leakage": {name: leakage.as_json() for name, leakage in self.leakage.items()},
+            "inverse_rule": self.inverse_rule.as_json() if self.inverse_rule else None,
+            "findings": [asdict(finding) for finding in self.findings],
+            "leaks": self.leaks,
+        }
+
+
+def audit(
+    folder: Folder, *, decode_pictures: bool = True, progress: Callable[[int], None] | None = None
+) -> Audit:
+    """Count all that makes figures measured on a data folder mislead, and all that is missing from it.
+
+    Args:
+        folder: a folder as read (`read_folder`) or a `Dataset`.
+        decode_pictures: open every picture; the costly part.
+        progress: called with the number of pictures opened so far.
+    """
+    graph = folder.graph
+    base = "train" if "train" in graph.splits else next(iter(graph.splits))
+    held_out = [name for name in graph.splits if name != base and len(graph.split(name))]
+    tested = "test" if "test" in held_out else next(iter(held_out), None)
+    return Audit(
+        entities=graph.num_entities,
+        relations=graph.num_relations,
+        splits=count_splits(graph),
+        leakage={name: pair_leakage(graph, name, base) for name in held_out},
+        inverse_rule=inverse_rule(graph, tested, base) if tested else None,
+        unseen={name: count_unseen(graph, name, base) for name in held_out},
+        kinds=count_kinds(graph, base),
+        degree=degree(graph, base),
+        coverage=_coverage(folder),
+        pictures=_pictures(folder, decode_pictures, progress),
+        notes=list(folder.notes),
+    )
+
+
+def _coverage(folder: Folder) -> dict[str, Coverage]:
+    owned: dict[str, Mapping[str, int]] = {
+        "label": {entity: int(bool(words)) for entity, words in folder.labels.items()},
+        "description": {entity: int(bool(words)) for entity, words in folder.descriptions.items()},
+        "pictures": {entity: len(files) for entity, files in folder.pictures.items()},
+    }
+    names = folder.graph.entities.names
+    return {kind: cover(count_by_name(names, counts)) for kind, counts in owned.items()}
+
+
+def _pictures(folder: Folder, decode: bool, progress: Callable[[int], None] | None) -> PictureAudit:
+    files = [(entity, path) for entity, paths in folder.pictures.items() for path in paths]
+    if not decode:
+        return PictureAudit(len(files), 0, [])
+    return PictureAudit(len(files), len(files), undecodable(files, progress=progress))
