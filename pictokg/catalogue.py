@@ -43,8 +43,8 @@ def find(section: str, name: str) -> Callable[..., Any]:
         name: a name of the library, a path ending in .py, or "module:object".
     """
     if ":" in name and not name.endswith(".py"):
-        module, attribute = name.split(":", 1)
-        return _attribute(_import(module, name), attribute, name)
+        path, attribute = name.split(":", 1)
+        return _attribute(_import(path, name), attribute, name)
     module = _load_file(Path(name)) if name.endswith(".py") else _library(section, name)
     return _part(section, module, name)
 

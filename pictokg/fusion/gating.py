@@ -65,7 +65,7 @@ class Gating(EntityEncoder):
             parts[STRUCTURE] = structure
             present[STRUCTURE] = torch.ones(len(structure), dtype=torch.bool, device=structure.device)
         for name, row in rows.items():
-            parts[name] = self.project[name](self.dropout(row))
+            parts[name] = self.project[name](self.dropout(row.to(self.structure.weight.dtype)))
             present[name] = presence[name] > 0
         kept = self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(next(iter(parts.values())).dtype)
         return {

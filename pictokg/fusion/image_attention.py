@@ -64,7 +64,7 @@ class ImageAttention(EntityEncoder):
     def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
         """Stack the two views (entities, 2, dim)."""
         count = presence["image"]
-        projected = self.project(unit_ball(rows["image"]))
+        projected = self.project(unit_ball(rows["image"].to(self.project.weight.dtype)))
         weights = self.attention(structure, projected, count)
         owner = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
         image = projected.new_zeros(len(count), projected.shape[1])

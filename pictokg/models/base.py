@@ -102,7 +102,7 @@ class Model(nn.Module):
 
     def terms(self, query: Query, candidates: Tensor, encode: Encode | None = None) -> Float[Tensor, "batch candidates terms"]:
         """Score as `score` does, but keep the terms apart, in the order of `term_names`."""
-        encode = encode or self.encoder.encode_static
+        encode = encode or self.encode
         if query.side is Side.RELATION:
             return self._relation_terms(query, candidates, encode)
         anchor, relation, side = self._direct(query)
@@ -112,7 +112,7 @@ class Model(nn.Module):
 
     def score_triples(self, triples: Int[Tensor, "batch 3"], encode: Encode | None = None) -> Float[Tensor, "batch"]:
         """Score whole triples: the tail question's score, or with reciprocal relations the mean of both sides'."""
-        return self._triple_terms(triples, encode or self.encoder.encode_static) @ self.term_weights
+        return self._triple_terms(triples, encode or self.encode) @ self.term_weights
 
     def factors(self, query: Query, answer: Tensor, encode: Encode) -> list[Tensor]:
         """Moduli of the vectors of anchor, relation and answer, for regularisers; empty for relation queries."""
@@ -135,6 +135,10 @@ class Model(nn.Module):
         """Rows of the relation table that questions about these triples may use."""
         relations = triples[:, Side.RELATION].unique()
         return torch.cat([relations, relations + self.num_relations]) if self.inverse else relations
+
+    def encode(self, ids: Int[Tensor, "*shape"]) -> Tensor:
+        """Encode entities as far as no relation is needed: (*shape, [views,] width)."""
+        return self.encoder.encode_static(ids.reshape(-1)).unflatten(0, ids.shape)
 
     @torch.no_grad()
     def encode_all(self, block: int = 65536) -> Encode:

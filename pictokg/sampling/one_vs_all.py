@@ -22,7 +22,7 @@ class OneVsAll(Sampler):
     def __call__(self, query: Query, answer: Tensor, context: Context) -> Negatives:
         """All ids of the pool, shared by the batch."""
         pool = pool_of(query, context)
-        column = torch.searchsorted(pool, answer)
+        column = torch.searchsorted(pool, answer.contiguous())
         if not self.mask_known:
             return Negatives(pool, answer_column=column)
         weight = 1.0 - known_among(query, pool, context)

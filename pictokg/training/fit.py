@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pictokg.files import write_text
+from pictokg.graph.graph import KnowledgeGraph
 from pictokg.training.checkpoint import load_checkpoint, load_parameters, load_tensors, save_checkpoint, save_tensors
 
 if TYPE_CHECKING:
@@ -73,13 +74,8 @@ def validation_data(data: Dataset, at_most: int, seed: int) -> Dataset | None:
         return None
     if at_most and len(valid) > at_most:
         valid = valid[np.sort(np.random.default_rng(seed).choice(len(valid), at_most, replace=False))]
-    graph = replace_splits(data.graph, validation=valid)
+    graph = KnowledgeGraph(data.graph.entities, data.graph.relations, {**data.graph.splits, "validation": valid})
     return replace(data, graph=graph)
-
-
-def replace_splits(graph: Any, **splits: np.ndarray) -> Any:
-    """The same graph with more splits."""
-    return type(graph)(graph.entities, graph.relations, {**graph.splits, **splits})
 
 
 class Keeper:
@@ -152,8 +148,10 @@ def _record(
     start = time.perf_counter()
     metrics = evaluate(trainer.model, validation, "validation").metrics
     record["validation"] = {**metrics, "seconds": time.perf_counter() - start}
-    if metrics["mrr"] > progress.best_mrr:
-        progress.best_mrr, progress.best_epoch, progress.validations_since_best = metrics["mrr"], report.epoch, 0
+    mrr = metrics["mrr"]
+    assert mrr is not None, "a validation split that is not empty has an MRR"
+    if mrr > progress.best_mrr:
+        progress.best_mrr, progress.best_epoch, progress.validations_since_best = mrr, report.epoch, 0
         keeper.keep_best()
     else:
         progress.validations_since_best += 1

@@ -65,7 +65,7 @@ def score_batch(
 
 def _entities(drawn: list[tuple[Query, Tensor, Negatives]]) -> list[Tensor]:
     """Every entity id that the batch mentions."""
-    ids = []
+    ids: list[Tensor] = []
     for query, answer, negatives in drawn:
         if query.relation is None:
             ids.extend(query.given)
