@@ -18,8 +18,8 @@ CUTOFF = 1.5
 def count_kinds(graph: KnowledgeGraph, split: str = "train") -> dict[str, Any]:
     """Count relations and distinct triples of the kinds 1-1, 1-n, n-1 and n-n, and give each relation's own.
 
-    A side is "n" when an entity has more than 1.5 of it on average (Bordes et al., 2013). Relations without triples
-    in the split have the kind None.
+    A side is "n" when an entity has more than 1.5 of it on average (Bordes et al., 2013). A relation without
+    triples in the split has the kind None.
 
     >>> from pictokg.graph.graph import KnowledgeGraph
     >>> from pictokg.graph.vocabulary import Vocabulary
