@@ -1,0 +1,1 @@
+"""How good a model is: the ranks of the answers, and whether triples are called true or false rightly."""
