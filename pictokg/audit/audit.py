@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pictokg.audit.coverage import Coverage, count_by_name, cover
 from pictokg.audit.degree import Degree, degree
@@ -18,31 +18,8 @@ from pictokg.audit.pictures import BrokenPicture, undecodable
 from pictokg.audit.unseen import Unseen, count_unseen
 
 if TYPE_CHECKING:
-    from pictokg.graph.graph import KnowledgeGraph
-
-
-class Folder(Protocol):
-    """What is audited: a graph and what is known about its entities, as read from a folder."""
-
-    @property
-    def graph(self) -> KnowledgeGraph:
-        """Triples as ids, in splits."""
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """Entity → a few words."""
-
-    @property
-    def descriptions(self) -> Mapping[str, str]:
-        """Entity → many words."""
-
-    @property
-    def pictures(self) -> Mapping[str, Sequence[Path]]:
-        """Entity → picture files."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What was skipped while reading."""
+    from pictokg.features.table import FeatureTable
+    from pictokg.graph.read.folder import RawFolder
 
 
 @dataclass(frozen=True)
@@ -56,10 +33,15 @@ class PictureAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """All figures of an audit; `leakage`, `unseen` and `inverse_rule` are empty for a graph of one split."""
+    """All figures of an audit.
+
+    `base` is the split that the others are held against, "train" where there is one. `leakage`, `unseen` and
+    `inverse_rule` are empty for a graph of one split.
+    """
 
     entities: int
     relations: int
+    base: str
     splits: dict[str, SplitCounts]
     leakage: dict[str, PairLeakage]
     inverse_rule: InverseRule | None
@@ -93,12 +75,17 @@ class Audit:
 
 
 def audit(
-    folder: Folder, *, decode_pictures: bool = True, progress: Callable[[int], None] | None = None
+    folder: RawFolder,
+    *,
+    tables: Mapping[str, FeatureTable] | None = None,
+    decode_pictures: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Audit:
     """Count all that makes figures measured on a data folder mislead, and all that is missing from it.
 
     Args:
-        folder: a folder as read (`read_folder`) or a `Dataset`.
+        folder: as read by `read_folder`.
+        tables: feature tables whose coverage is to be counted too.
         decode_pictures: open every picture; the costly part.
         progress: called with the number of pictures opened so far.
     """
@@ -109,29 +96,32 @@ def audit(
     return Audit(
         entities=graph.num_entities,
         relations=graph.num_relations,
+        base=base,
         splits=count_splits(graph),
         leakage={name: pair_leakage(graph, name, base) for name in held_out},
         inverse_rule=inverse_rule(graph, tested, base) if tested else None,
         unseen={name: count_unseen(graph, name, base) for name in held_out},
         kinds=count_kinds(graph, base),
         degree=degree(graph, base),
-        coverage=_coverage(folder),
+        coverage=_coverage(folder, tables or {}),
         pictures=_pictures(folder, decode_pictures, progress),
         notes=list(folder.notes),
     )
 
 
-def _coverage(folder: Folder) -> dict[str, Coverage]:
+def _coverage(folder: RawFolder, tables: Mapping[str, FeatureTable]) -> dict[str, Coverage]:
+    names = folder.graph.entities.names
     owned: dict[str, Mapping[str, int]] = {
         "label": {entity: int(bool(words)) for entity, words in folder.labels.items()},
         "description": {entity: int(bool(words)) for entity, words in folder.descriptions.items()},
+        "numeric": Counter([] if folder.numeric is None else folder.numeric["entity"].to_list()),
         "pictures": {entity: len(files) for entity, files in folder.pictures.items()},
     }
-    names = folder.graph.entities.names
-    return {kind: cover(count_by_name(names, counts)) for kind, counts in owned.items()}
+    counted = {kind: cover(count_by_name(names, counts)) for kind, counts in owned.items()}
+    return counted | {f"features/{name}": cover(table.counts) for name, table in tables.items()}
 
 
-def _pictures(folder: Folder, decode: bool, progress: Callable[[int], None] | None) -> PictureAudit:
+def _pictures(folder: RawFolder, decode: bool, progress: Callable[[int], None] | None) -> PictureAudit:
     files = [(entity, path) for entity, paths in folder.pictures.items() for path in paths]
     if not decode:
         return PictureAudit(len(files), 0, [])

@@ -91,13 +91,13 @@ class InverseRule:
 def inverse_rule(graph: KnowledgeGraph, split: str, train: str = "train") -> InverseRule:
     """Score the inverse rule of `train` on both sides of a split that is not empty."""
     rules = inverse_rules(distinct(graph.split(train), *_sizes(graph)), graph.num_relations)
-    ranks, candidates = inverse_rule_ranks(graph, split, train)
+    ranks, candidates = inverse_rule_ranks(graph, split, rules, train)
     best = rules.strongest(graph.relations.names)
     return InverseRule(split, len(ranks), summarise(ranks, candidates), best)
 
 
 def inverse_rule_ranks(
-    graph: KnowledgeGraph, split: str, train: str = "train"
+    graph: KnowledgeGraph, split: str, rules: InverseRules, train: str = "train"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank every answer of a split by the inverse rule, among how many candidates: (2n,) each, tails first.
 
@@ -106,7 +106,6 @@ def inverse_rule_ranks(
     """
     sizes, asked = _sizes(graph), graph.split(split)
     past, known = distinct(graph.split(train), *sizes), distinct(graph.triples(), *sizes)
-    rules = inverse_rules(past, graph.num_relations)
     tails = _TailRanker(past, known, rules, sizes).ranks(asked)
     heads = _TailRanker(past[:, ::-1], known[:, ::-1], rules, sizes).ranks(asked[:, ::-1])
     ranks, candidates = np.concatenate([tails, heads], axis=1)

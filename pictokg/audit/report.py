@@ -69,12 +69,12 @@ def _held_out(audit: Audit) -> list[RenderableType]:
     ]
     columns = [
         "rows of",
-        "pair reversed in train",
-        "pair otherwise in train",
+        f"pair reversed in {audit.base}",
+        f"pair otherwise in {audit.base}",
         "with unseen entities",
         "with unseen relations",
     ]
-    return _table("What training shows of the other splits", columns, rows)
+    return _table(f"What {audit.base} shows of the other splits", columns, rows)
 
 
 def _inverse_rule(audit: Audit) -> Iterator[RenderableType]:
@@ -99,13 +99,15 @@ def _kinds(audit: Audit) -> list[RenderableType]:
         [kind, f"{audit.kinds[kind]['relations']:,}", f"{audit.kinds[kind]['triples']:,}"] for kind in KINDS
     ]
     return _table(
-        f"Relation kinds in train (cut-off {audit.kinds['cutoff']:g})", ["", "relations", "triples"], rows
+        f"Relation kinds in {audit.base} (cut-off {audit.kinds['cutoff']:g})",
+        ["", "relations", "triples"],
+        rows,
     )
 
 
 def _degree(audit: Audit) -> Iterator[Text]:
     spread = audit.degree
-    yield Text("\nDegree in train", style="bold")
+    yield Text(f"\nDegree in {audit.base}", style="bold")
     yield Text(
         f"from {spread.min:,} to {spread.max:,}, median {spread.median:,.4g}, mean {spread.mean:,.4g},"
         f" Gini {spread.gini:.2f}; {spread.isolated:,} entities have no triple there"
@@ -144,7 +146,7 @@ def _table(title: str, columns: list[str], rows: Iterable[list[str]], left: int 
     """Lay out a title and a plain table whose first `left` columns are words and whose others are numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < left else "right")
+        table.add_column(column, justify="left" if place < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     return [Text(f"\n{title}", style="bold"), table]

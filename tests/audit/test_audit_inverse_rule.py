@@ -7,6 +7,7 @@ import pytest
 
 from pictokg.audit import inverse_rule as module
 from pictokg.audit.inverse_rule import inverse_rule, inverse_rule_ranks, inverse_rules
+from pictokg.audit.keys import distinct
 from pictokg.graph.graph import KnowledgeGraph
 from pictokg.graph.vocabulary import Vocabulary
 
@@ -22,6 +23,11 @@ def random_graph(seed, entities=12, relations=4):
     splits["test"] = np.concatenate([splits["test"], turned])
     names = Vocabulary([f"e{i}" for i in range(entities)]), Vocabulary([f"r{i}" for i in range(relations)])
     return KnowledgeGraph(*names, splits)
+
+
+def ranks_of(graph):
+    train = distinct(graph.split("train"), graph.num_entities, graph.num_relations)
+    return inverse_rule_ranks(graph, "test", inverse_rules(train, graph.num_relations))
 
 
 def plain_ranks(graph):
@@ -53,7 +59,7 @@ def plain_ranks(graph):
 @pytest.mark.parametrize("seed", range(4))
 def test_ranks_equal_the_definition(seed):
     graph = random_graph(seed)
-    ranks, candidates = inverse_rule_ranks(graph, "test")
+    ranks, candidates = ranks_of(graph)
     expected, sizes = zip(*plain_ranks(graph), strict=True)
     assert ranks.tolist() == list(expected)
     assert candidates.tolist() == list(sizes)
@@ -61,9 +67,9 @@ def test_ranks_equal_the_definition(seed):
 
 def test_cutting_the_questions_into_blocks_changes_nothing(monkeypatch):
     graph = random_graph(7)
-    whole = inverse_rule_ranks(graph, "test")
+    whole = ranks_of(graph)
     monkeypatch.setattr(module, "_ROWS_AT_ONCE", 3)
-    assert np.array_equal(inverse_rule_ranks(graph, "test"), whole)
+    assert np.array_equal(ranks_of(graph), whole)
 
 
 def test_confidence_is_the_share_of_the_inverse_that_is_turned_round():
@@ -101,6 +107,6 @@ def test_a_test_set_of_inverses_is_answered_without_learning():
 def test_without_inverses_all_entities_tie():
     names = Vocabulary([f"e{i}" for i in range(9)]), Vocabulary(["r"])
     graph = KnowledgeGraph(*names, {"train": np.array([[0, 0, 1]]), "test": np.array([[2, 0, 3]])})
-    ranks, candidates = inverse_rule_ranks(graph, "test")
+    ranks, candidates = ranks_of(graph)
     assert (ranks.tolist(), candidates.tolist()) == ([5.0, 5.0], [9, 9])  # the middle of 9
     assert inverse_rule(graph, "test").rules == []

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 from rich.console import Console
 
 from pictokg.audit.audit import audit
 from pictokg.audit.report import render
+from pictokg.features.table import FeatureTable
 from pictokg.graph.graph import KnowledgeGraph
+from pictokg.graph.read.folder import RawFolder
 from pictokg.graph.vocabulary import Vocabulary
 
 CLEAN = {"train": [(0, 0, 1), (1, 1, 2), (3, 0, 2)], "valid": [(0, 0, 2)], "test": [(1, 0, 3)]}
@@ -25,8 +27,7 @@ INVERSES = {
 def folder(splits, **more):
     names = Vocabulary(["Paris", "[red]", "Seine", "France", "Rome", "Tiber"]), Vocabulary(["in", "on"])
     graph = KnowledgeGraph(*names, {name: np.array(rows) for name, rows in splits.items()})
-    empty = {"labels": {}, "descriptions": {}, "pictures": {}, "notes": []}
-    return SimpleNamespace(**{"graph": graph, **empty, **more})
+    return RawFolder(Path("sample"), graph, **more)
 
 
 def text_of(report):
@@ -90,7 +91,8 @@ def test_json_is_plain_and_complete():
 
 
 def test_one_split_is_audited_as_far_as_it_goes():
-    report = audit(folder({"train": CLEAN["train"]}))
+    report = audit(folder({"all": CLEAN["train"]}))
+    assert report.base == "all"
     assert report.inverse_rule is None
     assert report.leakage == report.unseen == {}
     assert "no leaks: one split" in text_of(report)
@@ -114,6 +116,15 @@ def test_coverage_counts_only_entities_of_the_graph(tmp_path):
     assert [one.entity for one in report.pictures.undecodable] == ["Paris"]
     assert report.as_json()["pictures"]["undecodable"][0]["path"].endswith("b.png")
     assert "1 of 3 pictures cannot be decoded" in text_of(report)
+
+
+def test_numbers_and_features_are_covered():
+    numbers = pl.DataFrame({"entity": ["Paris", "Paris", "Rome"], "value": [1.0, 2.0, 3.0]})
+    offsets = np.array([0, 1, 1, 3, 3, 3, 3])
+    table = FeatureTable("clip", np.ones((3, 2), np.float32), offsets, ["a", "b", "c"], "none")
+    report = audit(folder(CLEAN, numeric=numbers), tables={"image": table})
+    assert (report.coverage["numeric"].entities, report.coverage["numeric"].max) == (2, 2)
+    assert (report.coverage["features/image"].entities, report.coverage["features/image"].items) == (2, 3)
 
 
 def test_pictures_are_left_alone_when_asked():
