@@ -66,13 +66,13 @@ class KnowledgeGraph:
         return len(self.relations)
 
     def split(self, name: str) -> np.ndarray:
-        """The triples (n, 3) of a split; raises ConfigError naming those there are."""
+        """Return the triples (n, 3) of a split; ConfigError names those there are."""
         if name not in self.splits:
             raise ConfigError(f"the graph has no split {name!r}; it has: {', '.join(self.splits) or 'none'}")
         return self.splits[name]
 
     def triples(self, *splits: str) -> np.ndarray:
-        """The triples of these splits one after the other (of all, when none is named)."""
+        """Join the triples of these splits (of all, when none is named)."""
         parts = [self.split(name) for name in splits or self.splits]
         return np.concatenate([np.empty((0, 3), np.int32), *parts])
 
@@ -153,7 +153,7 @@ def _number(
 
 
 def _encode(column: pl.Series, names: pl.Series, split: str) -> np.ndarray:
-    """The place of each value among the names: (rows,) int32."""
+    """Find the place of each value among the names: (rows,) int32."""
     import polars as pl
 
     if not len(column):

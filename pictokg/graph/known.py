@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,7 +38,7 @@ class _Table:
 
 
 class Known:
-    """True answers of questions of every side, each distinct one once; a table a side, built when first asked.
+    """True answers of questions of every side, each distinct one once; a table a side, built when asked.
 
     >>> known = Known(np.array([[0, 0, 1], [0, 0, 2], [0, 0, 2]]), num_entities=3, num_relations=1)
     >>> query = Query(head=torch.tensor([0, 1]), relation=torch.tensor([0, 0]))
@@ -53,7 +54,7 @@ class Known:
         self._widths = (num_entities, num_relations, num_entities)
         self._tables: dict[tuple[Side, torch.device], _Table] = {}
 
-    def answers(self, query: Query) -> tuple[Int[Tensor, "answers"], Int[Tensor, "answers"]]:
+    def answers(self, query: Query) -> tuple[Int[Tensor, " answers"], Int[Tensor, " answers"]]:
         """Every true answer of every question: row of the batch and id, row by row, ids ascending."""
         table = self._table(query)
         row, count = self._find(table, query)
@@ -63,12 +64,12 @@ class Known:
         place = torch.arange(total, device=count.device) + (table.offsets[row] - before)[questions]
         return questions, table.pairs[place] - row[questions] * self._widths[query.side]
 
-    def count(self, query: Query) -> Int[Tensor, "batch"]:
+    def count(self, query: Query) -> Int[Tensor, " batch"]:
         """How many distinct true answers each question has."""
         return self._find(self._table(query), query)[1]
 
     def contains(self, query: Query, candidates: Int[Tensor, "batch k"]) -> Bool[Tensor, "batch k"]:
-        """Whether a candidate is a true answer of its question; an id that does not exist (padding) is none."""
+        """Tell which candidates are true answers of their question; padding (no such id) is none."""
         table, width = self._table(query), self._widths[query.side]
         row, count = self._find(table, query)
         if not len(table.pairs):
@@ -79,7 +80,7 @@ class Known:
         return (table.pairs[place] == wanted) & exists
 
     def _find(self, table: _Table, query: Query) -> tuple[Tensor, Tensor]:
-        """The row of each question (0 where it has no answers) and how many answers it has."""
+        """Find the row of each question (any where it has no answers) and how many answers it has."""
         key = self._key(query.side, *(slot.long() for slot in query.given))
         if not len(table.keys):
             return torch.zeros_like(key), torch.zeros_like(key)
@@ -99,14 +100,17 @@ class Known:
 
     def _build(self, side: Side) -> _Table:
         first, second = (self._triples[:, slot].astype(np.int64) for slot in Side if slot is not side)
-        # Rows are numbered before the answer is packed with them: rows · entities stays below triples · entities,
-        # where the product of all three widths could pass 2⁶³.
-        keys, row = np.unique(self._key(side, first, second), return_inverse=True)
-        pairs = np.unique(row * self._widths[side] + self._triples[:, side])
-        counts = (
-            np.bincount(pairs // self._widths[side], minlength=len(keys))
-            if len(keys)
-            else np.empty(0, np.int64)
-        )
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return _Table(*(torch.from_numpy(array) for array in (keys, offsets, pairs)))
+        width, names = self._widths[side], None
+        key = self._key(side, first, second)
+        if (
+            math.prod(self._widths) >= 2**63
+        ):  # then number the questions: below triples · width nothing overflows
+            names, key = np.unique(key, return_inverse=True)
+        packed = np.sort(key * width + self._triples[:, side])
+        packed = packed[np.diff(packed, prepend=-1) > 0]
+        key = packed // width
+        new = np.diff(key, prepend=-1) > 0
+        row = np.cumsum(new) - 1
+        keys = key[new] if names is None else names[key[new]]
+        offsets = np.append(np.flatnonzero(new), len(packed))
+        return _Table(*(torch.from_numpy(array) for array in (keys, offsets, packed + (row - key) * width)))

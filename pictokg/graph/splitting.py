@@ -1,4 +1,4 @@
-"""Splitting triples so that every entity and relation can be learned: each keeps a triple in the first part."""
+"""Splitting triples so that every entity and relation can be learned: each stays in the first part."""
 
 from __future__ import annotations
 
@@ -53,12 +53,14 @@ def carve(
     per_relation: bool = False,
     keep_together: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take a part out of training triples (n, 3), for a clean validation set: (what is left, what was carved).
+    """Take a part out of training triples (n, 3), for a clean validation set: (the rest, the part).
 
     Args:
         train: ids in the order head, relation, tail.
         amount: a number of triples (1 or more) or a fraction of them (below 1).
-        seed, per_relation, keep_together: as for `split`.
+        seed: as for `split`.
+        per_relation: as for `split`.
+        keep_together: as for `split`.
 
     >>> triangle = np.array([[0, 0, 1], [1, 0, 2], [2, 0, 0]])
     >>> [len(part) for part in carve(triangle, 1, seed=0)]
@@ -67,7 +69,8 @@ def carve(
     fraction = amount if amount < 1 else amount / max(len(train), 1)
     if not 0 < fraction < 1:
         raise ConfigError(
-            f"cannot carve {amount:,} of {len(train):,} triples; give a fraction between 0 and 1 or a smaller number"
+            f"cannot carve {amount:,} of {len(train):,} triples;"
+            " give a fraction between 0 and 1, or a number below all of them"
         )
     rest, carved = _split(train, np.array([fraction]), seed, per_relation, keep_together)
     return rest, carved
@@ -105,7 +108,7 @@ def _split(
 
 
 def _same_triple(triples: np.ndarray) -> np.ndarray:
-    """A number for each row, the same for the same triple; without a product that could overflow."""
+    """Give each row a number, the same for the same triple; without a product that could overflow."""
     head, relation, tail = triples.astype(np.int64).T
     _, pair = np.unique(head * (relation.max() + 1) + relation, return_inverse=True)
     return pair * (tail.max() + 1) + tail
@@ -114,8 +117,8 @@ def _same_triple(triples: np.ndarray) -> np.ndarray:
 def _needed(triples: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Which groups stay in the first part so that every entity and relation is in it: (groups,) bool.
 
-    Groups are visited from those whose rarest entity is rarest, because these have to stay in any case; each entity
-    holds on to the first group that has it, and each relation that is then still missing to one group of its own.
+    Groups are visited from those whose rarest entity is rarest, because these have to stay in any case; each
+    entity holds on to the first group that has it, and each relation that is then missing to one of its own.
     """
     groups = int(group.max()) + 1
     entities = int(triples[:, [0, 2]].max()) + 1
@@ -138,7 +141,7 @@ def _needed(triples: np.ndarray, group: np.ndarray, generator: np.random.Generat
 
 
 def _first_holders(owner: np.ndarray, member: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """The group that holds each member and comes first in this order of all groups."""
+    """Find, for each member, the group that holds it and comes first in this order of all groups."""
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     first = np.full(int(member.max()) + 1, len(order))
@@ -147,7 +150,7 @@ def _first_holders(owner: np.ndarray, member: np.ndarray, order: np.ndarray) -> 
 
 
 def _quotas(fractions: np.ndarray, size: np.ndarray, stratum: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """How many rows each part takes of each stratum: (parts, strata); shared out where fewer are free than wanted."""
+    """Count the rows each part takes of each stratum (parts, strata); scaled down where too few are free."""
     rows = np.bincount(stratum, weights=size)
     available = np.bincount(stratum[free], weights=size[free], minlength=len(rows))
     share = np.minimum(1, available / np.maximum(rows * fractions.sum(), 1e-9))
@@ -160,7 +163,7 @@ def _quotas(fractions: np.ndarray, size: np.ndarray, stratum: np.ndarray, free: 
 
 
 def _take(free: np.ndarray, size: np.ndarray, stratum: np.ndarray, quota: np.ndarray) -> np.ndarray:
-    """The first free groups of each stratum that fill its quota; groups far larger than the quota are left out."""
+    """Take the first free groups of each stratum that fill its quota; far larger ones are left out."""
     fitting = free[size[free] <= 2 * quota[stratum[free]]]
     fitting = fitting[np.argsort(stratum[fitting], kind="stable")]
     before = np.cumsum(size[fitting]) - size[fitting]
@@ -176,14 +179,14 @@ def _check(found: np.ndarray, wanted: np.ndarray) -> None:
     for count, goal in zip(found, wanted, strict=True):
         if goal > 0 and count == 0:
             raise DataError(
-                f"cannot take {goal:,.0f} triples: (nearly) every one is the only one of an entity or a relation,"
-                " or in a group that is too large",
+                f"cannot take {goal:,.0f} triples: (nearly) every one is the only one of an entity or a"
+                " relation, or in a group that is too large",
                 remedy="ask for fewer parts or for more triples, or leave out rare entities",
             )
         if count < 0.9 * goal - 1:
             warnings.warn(
-                f"a part has {count:,} triples instead of {goal:,.0f}: the others are the only ones of an entity or"
-                " a relation, or in groups too large, and stay in the first part",
+                f"a part has {count:,} triples instead of {goal:,.0f}: the others are the only ones of an"
+                " entity or a relation, or in groups too large, and stay in the first part",
                 DataWarning,
                 stacklevel=4,
             )

@@ -49,17 +49,18 @@ class Vocabulary:
         if len(index) < len(self.names):
             place = next(place for place, name in enumerate(self.names) if index[name] != place)
             raise DataError(
-                f"the name {self.names[place]!r} stands twice, as number {place} and {index[self.names[place]]}",
+                f"the name {self.names[place]!r} stands twice,"
+                f" as number {place} and {index[self.names[place]]}",
                 remedy="each name must stand once, because a name stands for one id",
             )
         return index
 
     def name(self, id: int) -> str:  # noqa: A002 - the word of the field, and the method's twin is id()
-        """The name of an id."""
+        """Return the name of an id."""
         return self.names[id]
 
     def id(self, name: str) -> int:
-        """The id of a name; raises ConfigError with the nearest name when there is none."""
+        """Return the id of a name; raises ConfigError with the nearest name when there is none."""
         try:
             return self._index[name]
         except KeyError:
@@ -68,7 +69,7 @@ class Vocabulary:
             ) from None
 
     def ids(self, names: Sequence[str]) -> np.ndarray:
-        """The ids of many names (n,) int64, -1 where a name is unknown."""
+        """Return the ids of many names (n,) int64, -1 where a name is unknown."""
         get = self._index.get
         return np.fromiter((get(name, -1) for name in names), dtype=np.int64, count=len(names))
 
