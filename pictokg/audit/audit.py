@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pictokg.audit.coverage import Coverage, count_by_name, cover
 from pictokg.audit.degree import Degree, degree
 from pictokg.audit.duplicates import SplitCounts, count_splits
+from pictokg.audit.features import cover_features
 from pictokg.audit.findings import Finding, findings
 from pictokg.audit.inverse_rule import InverseRule, inverse_rule
 from pictokg.audit.kinds import count_kinds
@@ -18,7 +19,6 @@ from pictokg.audit.pictures import BrokenPicture, undecodable
 from pictokg.audit.unseen import Unseen, count_unseen
 
 if TYPE_CHECKING:
-    from pictokg.features.table import FeatureTable
     from pictokg.graph.read.folder import RawFolder
 
 
@@ -36,7 +36,8 @@ class Audit:
     """All figures of an audit.
 
     `base` is the split that the others are held against, "train" where there is one. `leakage`, `unseen` and
-    `inverse_rule` are empty for a graph of one split.
+    `inverse_rule` are empty for a graph of one split. `problems` says what is wrong with feature tables,
+    `notes` what was skipped while reading.
     """
 
     entities: int
@@ -50,7 +51,8 @@ class Audit:
     degree: Degree
     coverage: dict[str, Coverage]
     pictures: PictureAudit
-    notes: list[str] = field(default_factory=list)
+    problems: list[str]
+    notes: list[str]
 
     @property
     def findings(self) -> list[Finding]:
@@ -75,17 +77,12 @@ class Audit:
 
 
 def audit(
-    folder: RawFolder,
-    *,
-    tables: Mapping[str, FeatureTable] | None = None,
-    decode_pictures: bool = True,
-    progress: Callable[[int], None] | None = None,
+    folder: RawFolder, *, decode_pictures: bool = True, progress: Callable[[int], None] | None = None
 ) -> Audit:
     """Count all that makes figures measured on a data folder mislead, and all that is missing from it.
 
     Args:
         folder: as read by `read_folder`.
-        tables: feature tables whose coverage is to be counted too.
         decode_pictures: open every picture; the costly part.
         progress: called with the number of pictures opened so far.
     """
@@ -93,6 +90,7 @@ def audit(
     base = "train" if "train" in graph.splits else next(iter(graph.splits))
     held_out = [name for name in graph.splits if name != base and len(graph.split(name))]
     tested = "test" if "test" in held_out else next(iter(held_out), None)
+    features, problems = cover_features(folder.path, graph.entities)
     return Audit(
         entities=graph.num_entities,
         relations=graph.num_relations,
@@ -103,13 +101,14 @@ def audit(
         unseen={name: count_unseen(graph, name, base) for name in held_out},
         kinds=count_kinds(graph, base),
         degree=degree(graph, base),
-        coverage=_coverage(folder, tables or {}),
+        coverage=_coverage(folder) | features,
         pictures=_pictures(folder, decode_pictures, progress),
+        problems=problems,
         notes=list(folder.notes),
     )
 
 
-def _coverage(folder: RawFolder, tables: Mapping[str, FeatureTable]) -> dict[str, Coverage]:
+def _coverage(folder: RawFolder) -> dict[str, Coverage]:
     names = folder.graph.entities.names
     owned: dict[str, Mapping[str, int]] = {
         "label": {entity: int(bool(words)) for entity, words in folder.labels.items()},
@@ -117,8 +116,7 @@ def _coverage(folder: RawFolder, tables: Mapping[str, FeatureTable]) -> dict[str
         "numeric": Counter([] if folder.numeric is None else folder.numeric["entity"].to_list()),
         "pictures": {entity: len(files) for entity, files in folder.pictures.items()},
     }
-    counted = {kind: cover(count_by_name(names, counts)) for kind, counts in owned.items()}
-    return counted | {f"features/{name}": cover(table.counts) for name, table in tables.items()}
+    return {kind: cover(count_by_name(names, counts)) for kind, counts in owned.items()}
 
 
 def _pictures(folder: RawFolder, decode: bool, progress: Callable[[int], None] | None) -> PictureAudit:

@@ -33,6 +33,7 @@ def findings(audit: Audit) -> list[Finding]:
         *_duplicates(audit),
         *_unseen(audit),
         *_pictures(audit),
+        *(Finding("warning", problem) for problem in audit.problems),
         *(Finding("note", note) for note in audit.notes),
     ]
     return sorted(found, key=lambda finding: ("leak", "warning", "note").index(finding.severity))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from rich.console import Console
 
 from pictokg.audit.audit import audit
 from pictokg.audit.report import render
-from pictokg.features.table import FeatureTable
 from pictokg.graph.graph import KnowledgeGraph
 from pictokg.graph.read.folder import RawFolder
 from pictokg.graph.vocabulary import Vocabulary
@@ -118,13 +118,25 @@ def test_coverage_counts_only_entities_of_the_graph(tmp_path):
     assert "1 of 3 pictures cannot be decoded" in text_of(report)
 
 
-def test_numbers_and_features_are_covered():
+def test_numbers_are_covered():
     numbers = pl.DataFrame({"entity": ["Paris", "Paris", "Rome"], "value": [1.0, 2.0, 3.0]})
-    offsets = np.array([0, 1, 1, 3, 3, 3, 3])
-    table = FeatureTable("clip", np.ones((3, 2), np.float32), offsets, ["a", "b", "c"], "none")
-    report = audit(folder(CLEAN, numeric=numbers), tables={"image": table})
+    report = audit(folder(CLEAN, numeric=numbers))
     assert (report.coverage["numeric"].entities, report.coverage["numeric"].max) == (2, 2)
-    assert (report.coverage["features/image"].entities, report.coverage["features/image"].items) == (2, 3)
+
+
+def test_feature_tables_are_covered_and_their_faults_told(tmp_path):
+    (tmp_path / "features").mkdir()
+    good, bad = np.ones((3, 2), np.float32), np.full((1, 2), np.nan, np.float32)
+    np.savez(tmp_path / "features" / "image_clip.npz", ids=np.array(["Paris", "Rome", "Atlantis"]), x=good)
+    np.savez(tmp_path / "features" / "text_broken.npz", ids=np.array(["Paris"]), x=bad)
+    (tmp_path / "features" / "README.md").write_text("not a table")
+    report = audit(replace(folder(CLEAN), path=tmp_path))
+    assert [name for name in report.coverage if name.startswith("features/")] == ["features/image_clip"]
+    assert report.coverage["features/image_clip"].entities == 2
+    messages = [finding.message for finding in report.findings if finding.severity == "warning"]
+    assert len(messages) == 2
+    assert "Atlantis" in messages[0]
+    assert "text_broken.npz" in messages[1]
 
 
 def test_pictures_are_left_alone_when_asked():
