@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import MODELS, PICTURE, RELATIONS, SCRIPT
+from made_up_report import MODELS, PICTURE, RELATIONS, SCRIPT
 
 from pictokg.errors import PictoKGError
 from pictokg.report.content import Content, DataSummary, ModelResult
