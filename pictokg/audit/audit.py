@@ -76,9 +76,7 @@ class Audit:
         }
 
 
-def audit(
-    folder: RawFolder, *, decode_pictures: bool = True, progress: Callable[[int], None] | None = None
-) -> Audit:
+def audit(folder: RawFolder, *, decode_pictures: bool = True, progress: Callable[[int], None] | None = None) -> Audit:
     """Count all that makes figures measured on a data folder mislead, and all that is missing from it.
 
     Args:

@@ -53,16 +53,13 @@ def count_splits(graph: KnowledgeGraph) -> dict[str, SplitCounts]:
     """
     sizes = graph.num_entities, graph.num_relations
     unique = {
-        name: np.unique(triple_keys(triples, *sizes), return_counts=True)
-        for name, triples in graph.splits.items()
+        name: np.unique(triple_keys(triples, *sizes), return_counts=True) for name, triples in graph.splits.items()
     }
     return {
         name: SplitCounts(
             rows=int(times.sum()),
             distinct=len(keys),
-            shared={
-                other: _overlap(keys, times, table) for other, (table, _) in unique.items() if other != name
-            },
+            shared={other: _overlap(keys, times, table) for other, (table, _) in unique.items() if other != name},
         )
         for name, (keys, times) in unique.items()
     }

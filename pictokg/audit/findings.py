@@ -59,9 +59,7 @@ def _inverse(audit: Audit) -> Iterator[Finding]:
 def _duplicates(audit: Audit) -> Iterator[Finding]:
     for name, counts in audit.splits.items():
         if counts.duplicates:
-            yield Finding(
-                "warning", f"{name} repeats triples: {counts.duplicates:,} of its {counts.rows:,} rows"
-            )
+            yield Finding("warning", f"{name} repeats triples: {counts.duplicates:,} of its {counts.rows:,} rows")
 
 
 def _unseen(audit: Audit) -> Iterator[Finding]:
@@ -71,9 +69,7 @@ def _unseen(audit: Audit) -> Iterator[Finding]:
             (unseen.triples_with_unseen_relation, unseen.relations, "a relation"),
         ):
             if rows:
-                yield Finding(
-                    "warning", f"{rows:,} {name} triples have {what} that train lacks ({count:,} of them)"
-                )
+                yield Finding("warning", f"{rows:,} {name} triples have {what} that train lacks ({count:,} of them)")
 
 
 def _pictures(audit: Audit) -> Iterator[Finding]:

@@ -119,9 +119,7 @@ def _sizes(graph: KnowledgeGraph) -> tuple[int, int]:
 class _TailRanker:
     """Ranks the answers of tail queries; head queries are tail queries of the graph turned round."""
 
-    def __init__(
-        self, train: np.ndarray, known: np.ndarray, rules: InverseRules, sizes: tuple[int, int]
-    ) -> None:
+    def __init__(self, train: np.ndarray, known: np.ndarray, rules: InverseRules, sizes: tuple[int, int]) -> None:
         self.sizes = sizes
         self.rules = rules
         self.known = np.sort(triple_keys(known, *self.sizes))

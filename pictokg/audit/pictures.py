@@ -52,9 +52,7 @@ def _reason(path: Path) -> str | None:
     try:
         with Image.open(path) as picture:
             picture.verify()
-        with Image.open(
-            path
-        ) as picture:  # verify() leaves the object unusable and does not decode all pixels
+        with Image.open(path) as picture:  # verify() leaves the object unusable and does not decode all pixels
             picture.load()
     except FileNotFoundError:
         return "no such file"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
 _BROKEN_SHOWN = 10
 _RULES_SHOWN = 5
+_METRICS = ("mrr", "mr", "hits@1", "hits@3", "hits@10")
 
 
 def render(audit: Audit, name: str) -> Group:
@@ -51,9 +52,7 @@ def _splits(audit: Audit) -> list[RenderableType]:
             for other in names
         ]
         rows.append([name, f"{counts.rows:,}", f"{counts.distinct:,}", f"{counts.duplicates:,}", *shared])
-    return _table(
-        "Splits", ["", "rows", "distinct", "repeated", *(f"in {name} (distinct)" for name in names)], rows
-    )
+    return _table("Splits", ["", "rows", "distinct", "repeated", *(f"in {name} (distinct)" for name in names)], rows)
 
 
 def _held_out(audit: Audit) -> list[RenderableType]:
@@ -81,9 +80,7 @@ def _inverse_rule(audit: Audit) -> Iterator[RenderableType]:
     rule = audit.inverse_rule
     assert rule is not None, "checked by the caller"
     yield Text(f"\nThe inverse rule on {rule.split} (no learning; filtered, both sides)", style="bold")
-    yield Text(
-        "   ".join(f"{name} {value:,.4g}" for name, value in rule.metrics.items() if value is not None)
-    )
+    yield Text("   ".join(f"{name} {rule.metrics[name]:,.4g}" for name in _METRICS))
     best = [
         [one["relation"], one["inverse"], f"{one['support']:,}", f"{one['confidence']:.1%}"]
         for one in rule.rules[:_RULES_SHOWN]
@@ -95,9 +92,7 @@ def _inverse_rule(audit: Audit) -> Iterator[RenderableType]:
 
 
 def _kinds(audit: Audit) -> list[RenderableType]:
-    rows = [
-        [kind, f"{audit.kinds[kind]['relations']:,}", f"{audit.kinds[kind]['triples']:,}"] for kind in KINDS
-    ]
+    rows = [[kind, f"{audit.kinds[kind]['relations']:,}", f"{audit.kinds[kind]['triples']:,}"] for kind in KINDS]
     return _table(
         f"Relation kinds in {audit.base} (cut-off {audit.kinds['cutoff']:g})",
         ["", "relations", "triples"],
@@ -112,9 +107,7 @@ def _degree(audit: Audit) -> Iterator[Text]:
         f"from {spread.min:,} to {spread.max:,}, median {spread.median:,.4g}, mean {spread.mean:,.4g},"
         f" Gini {spread.gini:.2f}; {spread.isolated:,} entities have no triple there"
     )
-    yield Text(
-        "most linked: " + ", ".join(f"{name} ({count:,})" for name, count in list(spread.top.items())[:5])
-    )
+    yield Text("most linked: " + ", ".join(f"{name} ({count:,})" for name, count in list(spread.top.items())[:5]))
 
 
 def _coverage(audit: Audit) -> list[RenderableType]:

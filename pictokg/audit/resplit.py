@@ -76,9 +76,7 @@ def _pool(graph: KnowledgeGraph, keep_test: bool) -> tuple[np.ndarray, list[str]
     """All distinct triples outside a test set that is kept, and what became of each old split's rows."""
     sizes = graph.num_entities, graph.num_relations
     test = (
-        np.sort(triple_keys(graph.split("test"), *sizes))
-        if keep_test
-        else triple_keys(np.empty((0, 3), int), *sizes)
+        np.sort(triple_keys(graph.split("test"), *sizes)) if keep_test else triple_keys(np.empty((0, 3), int), *sizes)
     )
     pool, changes = np.empty((0, 3), dtype=np.int32), []
     for name in sorted(

@@ -24,9 +24,7 @@ _TRIPLES = ("train", "valid", "test", "triples")
 _LINKED = "images"  # large and never edited in place, so a hard link is as good as a copy
 
 
-def write_resplit(
-    source: Path, target: Path, graph: KnowledgeGraph, splits: Mapping[str, np.ndarray]
-) -> None:
+def write_resplit(source: Path, target: Path, graph: KnowledgeGraph, splits: Mapping[str, np.ndarray]) -> None:
     """Write `splits` and the other files of `source` to a new folder, which appears complete or not at all.
 
     Pictures are hard links where the disk allows it, all else is copied; links in the source are followed.
@@ -50,9 +48,7 @@ def write_resplit(
     except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
         if isinstance(error, Exception) and is_disk_error(error):
-            raise PictoKGError(
-                f"cannot write {target}: {error}; free some space or choose another folder"
-            ) from error
+            raise PictoKGError(f"cannot write {target}: {error}; free some space or choose another folder") from error
         raise
 
 

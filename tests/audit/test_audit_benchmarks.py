@@ -1,4 +1,4 @@
-"""The published faults of public data sets, found by their numbers; skipped where the data are not at hand."""
+"""The known faults of public data sets, found by their numbers; skipped where the data are not at hand."""
 
 from __future__ import annotations
 

@@ -41,9 +41,7 @@ def test_leakage_equals_brute_force():
     leakage = pair_leakage(graph_of(6, 6, train=train, test=test), "test")
     facts = [tuple(row) for row in train.tolist()]
     assert leakage.inverse == sum(any((t, h) == (a, b) for a, _, b in facts) for h, _, t in test.tolist())
-    assert leakage.same_pair == sum(
-        any((h, t) == (a, b) and r != q for a, q, b in facts) for h, r, t in test.tolist()
-    )
+    assert leakage.same_pair == sum(any((h, t) == (a, b) and r != q for a, q, b in facts) for h, r, t in test.tolist())
 
 
 def test_unseen_names_are_counted_once_and_their_rows_each():

@@ -83,9 +83,7 @@ def test_unseen_names_and_notes_are_told():
 def test_json_is_plain_and_complete():
     written = audit(folder(LEAKING)).as_json()
     assert json.loads(json.dumps(written, allow_nan=False)) == written
-    assert {"splits", "leakage", "inverse_rule", "unseen", "kinds", "degree", "coverage", "pictures"} < set(
-        written
-    )
+    assert {"splits", "leakage", "inverse_rule", "unseen", "kinds", "degree", "coverage", "pictures"} < set(written)
     assert written["unseen"]["test"]["entities"] == 0
     assert written["kinds"]["1-1"]["relations"] + written["kinds"]["n-1"]["relations"] == 2
 
