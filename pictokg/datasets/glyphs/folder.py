@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import shutil
 import tempfile
@@ -11,14 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-from pictokg.graph.splitting import split
-
 from pictokg.datasets.glyphs.facts import Facts, collect
 from pictokg.datasets.glyphs.pictures import Face, draw_all, load_faces, png
 from pictokg.datasets.glyphs.properties import entity
 from pictokg.errors import PictoKGError
 from pictokg.files import is_disk_error
+from pictokg.graph.splitting import split
 
 FORMAT = 1  # to be raised when the same Unicode data and fonts give other bytes
 SPLITS = {"train": 0.8, "valid": 0.1, "test": 0.1}
@@ -84,7 +83,7 @@ def _draft(folder: Path) -> Iterator[Path]:
     prefix = f".{folder.name}.unfinished-"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for old in folder.parent.glob(f"{prefix}*"):
+        for old in folder.parent.glob(f"{glob.escape(prefix)}*"):
             if time.time() - old.stat().st_mtime > ABANDONED:
                 shutil.rmtree(old, ignore_errors=True)
         draft = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
@@ -115,13 +114,12 @@ def _write_table(path: Path, rows: Iterable[Sequence[object]]) -> bytes:
 def _write_tables(draft: Path, facts: Facts, seed: int) -> dict[str, object]:
     """Write everything but pictures; return the sizes of the splits and the checksum over their lines."""
     entities, relations = facts.entities, facts.relations
-    parts = split(facts.triples, tuple(SPLITS.values()), seed=seed, keep_together=facts.pairs)
+    fractions, pairs = tuple(SPLITS.values()), facts.pairs
+    parts = split(facts.triples, fractions, seed=seed, per_relation=True, keep_together=pairs)
     checksum, sizes = hashlib.sha256(), {}
     for name, part in zip(SPLITS, parts, strict=True):
-        ordered = part[np.lexsort((part[:, 2], part[:, 1], part[:, 0]))].tolist()
-        lines = (
-            (entities[head], relations[relation].name, entities[tail]) for head, relation, tail in ordered
-        )
+        rows = part.tolist()
+        lines = ((entities[head], relations[relation].name, entities[tail]) for head, relation, tail in rows)
         checksum.update(_write_table(draft / f"{name}.tsv", lines))
         sizes[name] = len(part)
     _write_table(draft / "entities.tsv", enumerate(entities))
@@ -140,13 +138,13 @@ def _write_pictures(
     """Draw every character in every face; return their number and the checksum over paths and pixels."""
     checksum = hashlib.sha256()
     listed: list[tuple[str, str]] = []
+    (
+        draft / "images"
+    ).mkdir()  # one folder for all: a folder per character takes several times as long to write
     for done, character in enumerate(characters, start=1):
         name = entity(character)
-        folder = f"images/{name.removeprefix('U+')}"
         for face, pixels in draw_all(character, faces):
-            path = f"{folder}/{face}.png"
-            if not listed or listed[-1][0] != name:
-                (draft / folder).mkdir(parents=True)
+            path = f"images/{name.removeprefix('U+')}-{face}.png"
             (draft / path).write_bytes(png(pixels))
             listed.append((name, path))
             checksum.update(path.encode() + b"\0" + pixels)
