@@ -113,6 +113,6 @@ def _name(ids: np.ndarray, slot: str, names: list[str], path: Path) -> pl.Series
         raise DataError(
             f"triple {row + 1} has the {slot} id {ids[row]}, but there are {len(names):,} names",
             file=path,
-            remedy="declare another order of columns (OpenKE's: head, tail, relation) or complete the id file",
+            remedy="declare another order of columns (OpenKE: head, tail, relation) or complete the id file",
         )
     return pl.Series(slot, names, dtype=pl.String).gather(ids)

@@ -80,7 +80,11 @@ def _read_fast(
     path: Path, columns: Sequence[str], required: int, filled: Sequence[str]
 ) -> pl.DataFrame | None:
     """Read with polars; None when the file is not plainly right, so that it has to be read carefully."""
-    width = min(max(_width_of_first_line(path), required), len(columns))
+    with path.open("rb") as handle:
+        first = handle.readline()
+    if not first.strip():  # polars may leave out blank lines at the start, and then numbers of lines are wrong
+        return None
+    width = min(max(first.count(b"\t") + 1, required), len(columns))
     try:
         frame = pl.read_csv(
             path,
@@ -102,11 +106,6 @@ def _read_fast(
         return None
     missing = [pl.lit(None, dtype=pl.String).alias(name) for name in columns[width:]]
     return frame.with_columns(pl.col(LINE).cast(pl.Int64), *missing)
-
-
-def _width_of_first_line(path: Path) -> int:
-    with path.open("rb") as handle:
-        return next((line.count(b"\t") + 1 for line in handle if line.strip()), 0)
 
 
 def _read_carefully(path: Path, columns: Sequence[str], required: int, filled: Sequence[str]) -> pl.DataFrame:
