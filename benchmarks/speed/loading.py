@@ -93,8 +93,7 @@ def main() -> None:
     for result in results:
         print(
             "  ".join(
-                f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}"
-                for key, value in result.items()
+                f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in result.items()
             )
         )
 

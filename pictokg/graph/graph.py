@@ -35,9 +35,7 @@ class KnowledgeGraph:
 
     def __init__(self, entities: Vocabulary, relations: Vocabulary, splits: Mapping[str, np.ndarray]) -> None:
         self.entities, self.relations = entities, relations
-        self.splits = {
-            name: np.ascontiguousarray(triples, dtype=np.int32) for name, triples in splits.items()
-        }
+        self.splits = {name: np.ascontiguousarray(triples, dtype=np.int32) for name, triples in splits.items()}
         for name, triples in self.splits.items():
             self._check(name, triples)
 
@@ -84,9 +82,7 @@ class KnowledgeGraph:
 
     def __repr__(self) -> str:
         sizes = [f"{name} {len(triples):,}" for name, triples in self.splits.items()]
-        things = (
-            f"{_plural(self.num_entities, 'entity', 'entities')}, {_plural(self.num_relations, 'relation')}"
-        )
+        things = f"{_plural(self.num_entities, 'entity', 'entities')}, {_plural(self.num_relations, 'relation')}"
         return f"KnowledgeGraph({things}; {', '.join(sizes) + ' triples' if sizes else 'no splits'})"
 
     @classmethod
@@ -131,11 +127,7 @@ def _number(
 
     found = [column for parts in columns.values() for column in parts]
     given = order is not None
-    names = (
-        pl.Series(order, dtype=pl.String)
-        if given
-        else pl.concat([*found, pl.Series([], dtype=pl.String)]).unique()
-    )
+    names = pl.Series(order, dtype=pl.String) if given else pl.concat([*found, pl.Series([], dtype=pl.String)]).unique()
     codes = {}
     for split, parts in columns.items():
         codes[split] = np.stack([_encode(column, names, split) for column in parts], axis=1)
@@ -143,9 +135,7 @@ def _number(
         return codes, order
     first = np.zeros(len(names), dtype=np.int64)
     read = np.concatenate([np.empty(0, np.int32), *(code.ravel() for code in codes.values())])
-    first[read[::-1]] = np.arange(
-        len(read) - 1, -1, -1
-    )  # the last write wins, and it is the first occurrence
+    first[read[::-1]] = np.arange(len(read) - 1, -1, -1)  # the last write wins, and it is the first occurrence
     places = np.argsort(first)
     number = np.empty(len(names), dtype=np.int32)
     number[places] = np.arange(len(names), dtype=np.int32)

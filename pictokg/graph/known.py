@@ -102,9 +102,7 @@ class Known:
         first, second = (self._triples[:, slot].astype(np.int64) for slot in Side if slot is not side)
         width, names = self._widths[side], None
         key = self._key(side, first, second)
-        if (
-            math.prod(self._widths) >= 2**63
-        ):  # then number the questions: below triples · width nothing overflows
+        if math.prod(self._widths) >= 2**63:  # then number the questions: below triples · width nothing overflows
             names, key = np.unique(key, return_inverse=True)
         packed = np.sort(key * width + self._triples[:, side])
         packed = packed[np.diff(packed, prepend=-1) > 0]

@@ -87,9 +87,7 @@ def _split(
     if not len(triples):
         raise DataError("there are no triples to split")
     generator = np.random.default_rng(seed)
-    _, group = np.unique(
-        _same_triple(triples) if keep_together is None else keep_together, return_inverse=True
-    )
+    _, group = np.unique(_same_triple(triples) if keep_together is None else keep_together, return_inverse=True)
     size = np.bincount(group)
     stratum = np.zeros(len(size), dtype=np.int64)
     if per_relation:

@@ -49,8 +49,7 @@ class Vocabulary:
         if len(index) < len(self.names):
             place = next(place for place, name in enumerate(self.names) if index[name] != place)
             raise DataError(
-                f"the name {self.names[place]!r} stands twice,"
-                f" as number {place} and {index[self.names[place]]}",
+                f"the name {self.names[place]!r} stands twice, as number {place} and {index[self.names[place]]}",
                 remedy="each name must stand once, because a name stands for one id",
             )
         return index
@@ -64,9 +63,7 @@ class Vocabulary:
         try:
             return self._index[name]
         except KeyError:
-            raise ConfigError(
-                f"{name!r} is not among {len(self):,} names; {nearest(name, self.names)}"
-            ) from None
+            raise ConfigError(f"{name!r} is not among {len(self):,} names; {nearest(name, self.names)}") from None
 
     def ids(self, names: Sequence[str]) -> np.ndarray:
         """Return the ids of many names (n,) int64, -1 where a name is unknown."""

@@ -20,9 +20,7 @@ def frame(rows):
 
 def small():
     entities, relations = Vocabulary(["a", "b", "c"]), Vocabulary(["r"])
-    return KnowledgeGraph(
-        entities, relations, {"train": np.array([[0, 0, 1]]), "test": np.array([[2, 0, 1]])}
-    )
+    return KnowledgeGraph(entities, relations, {"train": np.array([[0, 0, 1]]), "test": np.array([[2, 0, 1]])})
 
 
 @settings(deadline=None)

@@ -42,9 +42,7 @@ class Beside:
         if table is None:
             return {}, {}
         table = self._of_graph(table, name, slot)
-        table = self._keep(
-            table, ~table[slot].is_first_distinct(), name, slot, "stands there twice; the first counts"
-        )
+        table = self._keep(table, ~table[slot].is_first_distinct(), name, slot, "stands there twice; the first counts")
         labels, descriptions = (
             {key: text for key, text in zip(table[slot], table[column], strict=True) if text}
             for column in ("label", "description")
@@ -107,9 +105,7 @@ class Beside:
                     line=number,
                     remedy="copy or link the pictures into the folder and write their path relative to it",
                 )
-        there = {
-            folder: self._files(self.path / folder) for folder in {file.parent for file in parts.values()}
-        }
+        there = {folder: self._files(self.path / folder) for folder in {file.parent for file in parts.values()}}
         missing = {file for file, part in parts.items() if part.name not in there[part.parent]}
         absent = table["file"].is_in(list(missing))
         table = self._keep(table, absent, name, "file", "does not exist")
@@ -167,9 +163,7 @@ class Beside:
         lines = "line" if count == 1 else "lines"
         message = f"{first[column][0]!r} {what}"
         if self.strict:
-            raise DataError(
-                message, file=self.path / name, line=line, remedy=f"{count:,} such {lines}; mend or remove"
-            )
+            raise DataError(message, file=self.path / name, line=line, remedy=f"{count:,} such {lines}; mend or remove")
         self.notes.append(f"{name}, line {line}: {message} ({count:,} such {lines} skipped)")
         return table.filter(~wrong)
 

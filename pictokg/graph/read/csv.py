@@ -12,9 +12,7 @@ from pictokg.errors import DataError
 from pictokg.graph.read.table import TRIPLE, refuse_header, triple_columns
 
 
-def read(
-    path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None
-) -> pl.DataFrame:
+def read(path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None) -> pl.DataFrame:
     """Read triples, one a row; see `read_triples`.
 
     Args:
@@ -67,8 +65,7 @@ def _explain(path: Path, width: int) -> None:
             for row in rows:
                 if row and len(row) != width:
                     raise DataError(
-                        f"expected {width} columns separated by commas, found {len(row)}:"
-                        f" {','.join(row)[:120]!r}",
+                        f"expected {width} columns separated by commas, found {len(row)}: {','.join(row)[:120]!r}",
                         file=path,
                         line=rows.line_num,
                         remedy='put names that hold a comma into quotes: "a, b"',

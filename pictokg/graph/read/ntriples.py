@@ -25,9 +25,7 @@ _NOTHING = r"^[ \t]*(?:#.*)?$"
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
-def read(
-    path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None
-) -> pl.DataFrame:
+def read(path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None) -> pl.DataFrame:
     """Read triples; IRIs without their angle brackets, blank nodes as _:name; see `read_triples`.
 
     Statements whose object is a literal link no entities; they are skipped and counted in a note.

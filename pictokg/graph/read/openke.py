@@ -16,9 +16,7 @@ ORDER = ("head", "tail", "relation")
 _NAME = re.compile(r"(.+?)[\t ]+(\d+)[\t ]*")
 
 
-def read(
-    path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None
-) -> pl.DataFrame:
+def read(path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None) -> pl.DataFrame:
     """Read triples of ids and put the names in; see `read_triples`.
 
     Args:
@@ -31,9 +29,7 @@ def read(
     ids = _ids(path, len(columns))
     names = {"relation": read_names(path.parent / "relation2id.txt")}
     names["head"] = names["tail"] = read_names(path.parent / "entity2id.txt")
-    return pl.DataFrame(
-        {slot: _name(ids[:, columns.index(slot)], slot, names[slot], path) for slot in TRIPLE}
-    )
+    return pl.DataFrame({slot: _name(ids[:, columns.index(slot)], slot, names[slot], path) for slot in TRIPLE})
 
 
 def read_names(path: Path) -> list[str]:
@@ -53,9 +49,7 @@ def read_names(path: Path) -> list[str]:
         names[int(match[2])] = match[1]
     missing = next((place for place in range(len(names)) if place not in names), None)
     if missing is not None:
-        raise DataError(
-            f"{len(names):,} ids, but {missing} is not among them", file=path, remedy="number from 0"
-        )
+        raise DataError(f"{len(names):,} ids, but {missing} is not among them", file=path, remedy="number from 0")
     _check_count(path, count, len(names))
     return [names[place] for place in range(len(names))]
 

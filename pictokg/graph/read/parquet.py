@@ -11,9 +11,7 @@ from pictokg.errors import DataError
 from pictokg.graph.read.table import SKIPPED, TRIPLE, triple_columns
 
 
-def read(
-    path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None
-) -> pl.DataFrame:
+def read(path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None) -> pl.DataFrame:
     """Read triples, one a row; see `read_triples`. Numbers are read as the names that spell them."""
     path = Path(path)
     if not path.is_file():
@@ -23,8 +21,7 @@ def read(
         names = list(found) if columns is None else list(triple_columns(columns, path))
         if len(names) != len(found) or not set(TRIPLE) <= set(names):
             raise DataError(
-                f"expected the columns {', '.join(TRIPLE if columns is None else names)};"
-                f" found: {', '.join(found)}",
+                f"expected the columns {', '.join(TRIPLE if columns is None else names)}; found: {', '.join(found)}",
                 file=path,
                 remedy="rename the columns, or declare the order of all of them with columns=(…)",
             )
@@ -38,7 +35,5 @@ def read(
     for slot in TRIPLE:
         empty = frame[slot].is_null() | (frame[slot] == "")
         if empty.any():
-            raise DataError(
-                f"row {(empty.arg_max() or 0) + 1} has no {slot}", file=path, remedy="fill it or remove it"
-            )
+            raise DataError(f"row {(empty.arg_max() or 0) + 1} has no {slot}", file=path, remedy="fill it or remove it")
     return frame

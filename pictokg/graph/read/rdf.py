@@ -23,9 +23,7 @@ FORMATS = {
 BLOCK = 500_000
 
 
-def read(
-    path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None
-) -> pl.DataFrame:
+def read(path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None) -> pl.DataFrame:
     """Read triples of all graphs of the file; see `read_triples`.
 
     IRIs are names as they are, blank nodes are _:b0, _:b1, … in the order they occur. Statements whose

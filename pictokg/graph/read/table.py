@@ -76,9 +76,7 @@ def tell(notes: list[str] | None, message: str) -> None:
         notes.append(message)
 
 
-def _read_fast(
-    path: Path, columns: Sequence[str], required: int, filled: Sequence[str]
-) -> pl.DataFrame | None:
+def _read_fast(path: Path, columns: Sequence[str], required: int, filled: Sequence[str]) -> pl.DataFrame | None:
     """Read with polars; None when the file is not plainly right, so that it has to be read carefully."""
     with path.open("rb") as handle:
         first = handle.readline()
@@ -121,9 +119,7 @@ def _read_carefully(path: Path, columns: Sequence[str], required: int, filled: S
             values = dict(zip(columns, fields, strict=False))
             for name in filled:
                 if not values.get(name):
-                    raise DataError(
-                        f"the {name} is empty", file=path, line=number, remedy="fill it or remove the line"
-                    )
+                    raise DataError(f"the {name} is empty", file=path, line=number, remedy="fill it or remove the line")
             rows.append([number, *(values.get(name) or None for name in columns)])
     return pl.DataFrame(rows, schema={LINE: pl.Int64} | dict.fromkeys(columns, pl.String), orient="row")
 
@@ -142,16 +138,12 @@ def _fields(raw: bytes, path: Path, number: int) -> list[str]:
     return line.split("\t") if "\t" in line or line.strip() else []
 
 
-def _wrong_width(
-    fields: list[str], columns: Sequence[str], required: int, path: Path, number: int
-) -> DataError:
+def _wrong_width(fields: list[str], columns: Sequence[str], required: int, path: Path, number: int) -> DataError:
     names = ", ".join("(left out)" if name.startswith(SKIPPED) else name for name in columns)
     some = f"{required}" if required == len(columns) else f"{required} to {len(columns)}"
     expected = f"expected {some} columns separated by tabs ({names})"
     shown = repr("\t".join(fields)[:120])
-    other = next(
-        (word for mark, word in _OTHER_SEPARATORS.items() if fields[0].count(mark) >= required - 1), None
-    )
+    other = next((word for mark, word in _OTHER_SEPARATORS.items() if fields[0].count(mark) >= required - 1), None)
     if len(fields) == 1 and other and required > 1:
         return DataError(
             f"{expected}, found another (or mixed) separator: the line has no tab but {other}: {shown}",

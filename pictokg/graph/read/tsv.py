@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def read(
-    path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None
-) -> pl.DataFrame:
+def read(path: Path | str, columns: Sequence[str] | None = None, notes: list[str] | None = None) -> pl.DataFrame:
     """Read triples, one a line; see `read_triples`. Lines "h r t ." have a fourth column, called "_"."""
     path = Path(path)
     columns = triple_columns(columns, path)
