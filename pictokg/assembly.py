@@ -10,9 +10,8 @@ import torch
 from pictokg import catalogue
 from pictokg.config import NONE, Config, configure
 from pictokg.errors import ConfigError
-from pictokg.training.loop import Trainer
+from pictokg.training.loop import Trainer, TrainingOptions
 from pictokg.training.optimiser import OptimiserOptions
-from pictokg.training.options import TrainingOptions
 from pictokg.training.step import Objective
 
 if TYPE_CHECKING:
@@ -117,8 +116,6 @@ def _part(config: Config, section: str) -> Any:
     if config.name(section) == NONE:
         return None
     return catalogue.find(section, config.name(section))(**config.options(section))
-
-
 
 
 def seed_of(config: Config) -> int:

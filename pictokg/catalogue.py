@@ -100,7 +100,8 @@ def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"no file {path}; give a name of the library, a path to a .py file, or module:object")
     specification = importlib.util.spec_from_file_location(f"pictokg_user_{path.stem}", path)
-    assert specification is not None and specification.loader is not None, "a .py file has a loader"
+    assert specification is not None, "a .py file has a loader"
+    assert specification.loader is not None, "likewise"
     module = importlib.util.module_from_spec(specification)
     sys.modules[module.__name__] = module  # so that inspect finds it
     specification.loader.exec_module(module)

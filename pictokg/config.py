@@ -1,7 +1,7 @@
 """Configuration: sections of options, whose schema is the signatures of the parts they build.
 
-Later choices win: a model's defaults, a TOML file, named parts, single settings. Unknown keys are refused with the nearest
-valid one. Only `assembly.py` turns a configuration into objects; nothing else has heard of it.
+Later choices win: a model's defaults, a TOML file, named parts, single settings. Unknown keys are refused with the
+nearest valid one. Only `assembly.py` turns a configuration into objects; nothing else has heard of it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from pictokg import catalogue
 from pictokg.errors import ConfigError, DataError, nearest
+from pictokg.training.loop import TrainingOptions
 from pictokg.training.optimiser import KINDS, OptimiserOptions
-from pictokg.training.options import TrainingOptions
 
 FIXED = {"training": TrainingOptions, "optimiser": OptimiserOptions}
 OPEN = ("features",)  # modality → table or encoder; any key is a modality
@@ -46,7 +46,11 @@ class Config:
         """The configuration as a TOML file that gives the same run."""
         parts = []
         for section, options in self.sections.items():
-            lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in options.items() if value is not None]
+            lines = [
+                f"{key} = {json.dumps(value, ensure_ascii=False)}"
+                for key, value in options.items()
+                if value is not None
+            ]
             parts.append("\n".join([f"[{section}]", *lines]))
         return "\n\n".join(parts) + "\n"
 
@@ -81,7 +85,11 @@ def configure(
     for section, options in getattr(catalogue.module_of("model", chosen), "DEFAULTS", {}).items():
         sections[section] = dict(options)
     for section, options in written.items():
-        _choose(sections, section, {key: value for key, value in options.items() if section != "model" or key != "name"})
+        _choose(
+            sections,
+            section,
+            {key: value for key, value in options.items() if section != "model" or key != "name"},
+        )
     for section, name in named.items():
         if section != "model":
             _choose(sections, section, {"name": name})
@@ -89,7 +97,9 @@ def configure(
         if key not in NAMED:
             section, option = _locate(key, sections)
             sections[section][option] = value
-    return Config({section: validated(section, options) for section, options in sections.items() if options or section in FIXED})
+    return Config(
+        {section: validated(section, options) for section, options in sections.items() if options or section in FIXED}
+    )
 
 
 def read_file(path: Path) -> dict[str, Options]:
@@ -126,7 +136,9 @@ def validated(section: str, options: Options) -> Options:
         return {key: str(value) for key, value in options.items()}
     if section in catalogue.PACKAGES and options.get("name", NONE) == NONE:
         if set(options) - {"name"}:
-            raise ConfigError(f"section [{section}] has options but no name; choose one of: {', '.join(catalogue.names(section))}")
+            raise ConfigError(
+                f"section [{section}] has options but no name; choose one of: {', '.join(catalogue.names(section))}"
+            )
         return {"name": NONE}
     if section == "optimiser" and "name" in options and options["name"] not in KINDS:
         raise ConfigError(f"unknown optimiser {options['name']!r}; {nearest(options['name'], KINDS)}")
@@ -169,7 +181,11 @@ def _locate(key: str, sections: dict[str, Options]) -> tuple[str, str]:
         if section not in SECTIONS:
             raise ConfigError(f"unknown section {section!r} in {key!r}; {nearest(section, SECTIONS)}")
         return section, option
-    keys = {section: set(schema(section, options)) - {"name"} for section, options in sections.items() if section not in OPEN}
+    keys = {
+        section: set(schema(section, options)) - {"name"}
+        for section, options in sections.items()
+        if section not in OPEN
+    }
     homes = [section for section, allowed in keys.items() if key in allowed]
     if len(homes) == 1:
         return homes[0], key
@@ -195,5 +211,3 @@ def _coerce(place: str, value: Any, kind: Any) -> Any:
         reason = error.errors()[0]["msg"]
         name = getattr(kind, "__name__", str(kind))
         raise ConfigError(f"{place} = {value!r}: {reason}; expected {name}") from error
-
-

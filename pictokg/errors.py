@@ -22,7 +22,12 @@ class DataError(PictoKGError):
     """
 
     def __init__(
-        self, message: str, *, file: Path | str | None = None, line: int | None = None, remedy: str | None = None
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        line: int | None = None,
+        remedy: str | None = None,
     ) -> None:
         place = "" if file is None else f"{file}" + (f", line {line}" if line is not None else "") + ": "
         super().__init__(place + message + (f"; {remedy}" if remedy else ""))

@@ -1,6 +1,6 @@
-"""A run is a folder: configuration, environment, vocabularies, metrics.jsonl, checkpoints, written before the first epoch.
+"""A run is a folder, written before the first epoch: configuration, environment, vocabularies; then what is learned.
 
-    RUN/config.toml  run.json  entities.txt  relations.txt  metrics.jsonl  checkpoints/{best,last}.safetensors  features/
+RUN/config.toml  run.json  entities.txt  relations.txt  metrics.jsonl  checkpoints/{best,last}.safetensors  features/
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Run:
 
 def with_features(config: Config, data: Dataset) -> Config:
     """The configuration with the feature tables that the data really have, so that the run can find them again."""
-    features = {modality: table.name for modality, table in data.tables.items()}
-    return Config({**config.sections, "features": features})
+    return Config({**config.sections, "features": dict(data.features)})
 
 
 def create(folder: Path, config: Config, data: Dataset, command: list[str]) -> None:
@@ -52,18 +51,27 @@ def create(folder: Path, config: Config, data: Dataset, command: list[str]) -> N
     """
     if folder.exists() and any(folder.iterdir()):
         what = "a run" if (folder / "config.toml").exists() else "files that are no run"
-        raise DataError(f"holds {what} already", file=folder, remedy="choose another --out, or go on with: pictokg train --resume RUN")
+        raise DataError(
+            f"holds {what} already",
+            file=folder,
+            remedy="choose another --out, or go on with: pictokg train --resume RUN",
+        )
+    description = json.dumps(_description(data, command), indent=2, ensure_ascii=False) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     data.graph.entities.save(folder / "entities.txt")
     data.graph.relations.save(folder / "relations.txt")
-    write_text(folder / "run.json", json.dumps(_description(data, command), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "run.json", description)
     write_text(folder / "config.toml", config.to_toml())  # last: a folder with a configuration is a whole run
 
 
 def load_config(folder: Path) -> Config:
     """The configuration of a run; DataError when the folder is no run."""
     if not (folder / "config.toml").is_file():
-        raise DataError("is no run folder (it has no config.toml)", file=folder, remedy="give the folder of pictokg train --out")
+        raise DataError(
+            "is no run folder (it has no config.toml)",
+            file=folder,
+            remedy="give the folder of pictokg train --out",
+        )
     return configure(file=folder / "config.toml")
 
 

@@ -29,7 +29,11 @@ def make_data(entities: int = 12, relations: int = 3, triples: int = 60, seed: i
     """A random graph whose splits cover every entity and relation in training; every third entity has no picture."""
     generator = np.random.default_rng(seed)
     drawn = np.stack(
-        [generator.integers(entities, size=triples), generator.integers(relations, size=triples), generator.integers(entities, size=triples)],
+        [
+            generator.integers(entities, size=triples),
+            generator.integers(relations, size=triples),
+            generator.integers(entities, size=triples),
+        ],
         axis=1,
     ).astype(np.int32)
     drawn = np.unique(drawn, axis=0)

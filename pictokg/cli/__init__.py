@@ -15,7 +15,7 @@ def main() -> None:
     from pictokg.cli.app import app
     from pictokg.errors import PictoKGError
 
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # place takes the arguments that are not shown
     try:
         app()
     except PictoKGError as error:

@@ -53,7 +53,14 @@ def prepare(device: str, threads: int) -> None:
 @contextmanager
 def progress_bar(description: str, total: float | None, unit: str = "") -> Iterator[tuple[Progress, Any]]:
     """A progress bar on stderr that also shows the rate; silent where stderr is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

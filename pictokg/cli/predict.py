@@ -22,7 +22,8 @@ def predict(
     relation: Annotated[str | None, typer.Option(help="Name of the relation.")] = None,
     tail: Annotated[str | None, typer.Option(help="Name of the tail entity.")] = None,
     queries: Annotated[
-        Path | None, typer.Option(help="File of questions: head, relation, tail by tabs, '?' in the slot asked for.")
+        Path | None,
+        typer.Option(help="File of questions: head, relation, tail by tabs, '?' in the slot asked for."),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="Answers a question.", min=1)] = 10,
     new_only: Annotated[bool, typer.Option("--new-only", help="Leave out what the graph knows.")] = False,
@@ -31,7 +32,7 @@ def predict(
     as_json: AsJson = False,
     data: DataFolder = None,
 ) -> None:
-    """Answer (head, relation, ?), (?, relation, tail) or (head, ?, tail): give two of the three, or a file of questions."""
+    """Answer (head, relation, ?), (?, relation, tail) or (head, ?, tail): give two of three, or a file of questions."""
     from pictokg.errors import ConfigError
     from pictokg.prediction.predictor import Predictor
     from pictokg.run import load_run
@@ -46,10 +47,16 @@ def predict(
     answered = Predictor(trained.model, trained.data).answers(questions, k, new_only=new_only)
     if as_json:
         results = [{"answers": [asdict(answer) for answer in answers]} for answers in answered]
-        print_json(results[0] if queries is None else {"questions": [
-            {"head": question[0], "relation": question[1], "tail": question[2], **result}
-            for question, result in zip(questions, results, strict=True)
-        ]})
+        print_json(
+            results[0]
+            if queries is None
+            else {
+                "questions": [
+                    {"head": question[0], "relation": question[1], "tail": question[2], **result}
+                    for question, result in zip(questions, results, strict=True)
+                ]
+            }
+        )
         return
     for question, answers in zip(questions, answered, strict=True):
         print_answers(question, answers)

@@ -31,15 +31,24 @@ def score(
     trained = load_run(run, device=device, data=data)
     graph = trained.data.graph
     for number, (head, relation, tail) in enumerate(rows, start=1):
-        for name, vocabulary, kind in ((head, graph.entities, "entity"), (relation, graph.relations, "relation"), (tail, graph.entities, "entity")):
+        for name, vocabulary, kind in (
+            (head, graph.entities, "entity"),
+            (relation, graph.relations, "relation"),
+            (tail, graph.entities, "entity"),
+        ):
             if name not in vocabulary:
                 remedy = f"the run knows only the {kind} names it was trained with"
                 raise DataError(f"triple {number}: {name!r} is no {kind} of the run", file=triples, remedy=remedy)
     scores = Predictor(trained.model, trained.data).scores(rows)
     if as_json:
-        print_json({"triples": [
-            {"head": row[0], "relation": row[1], "tail": row[2], "score": value} for row, value in zip(rows, scores, strict=True)
-        ]})
+        print_json(
+            {
+                "triples": [
+                    {"head": row[0], "relation": row[1], "tail": row[2], "score": value}
+                    for row, value in zip(rows, scores, strict=True)
+                ]
+            }
+        )
         return
     text = "".join("\t".join([*row, f"{value:.6g}"]) + "\n" for row, value in zip(rows, scores, strict=True))
     if out:

@@ -13,6 +13,7 @@ from pictokg.cli.common import AsJson, DataFolder, Device, Threads, console, pre
 if TYPE_CHECKING:
     from pictokg.config import Config
     from pictokg.datasets.dataset import Dataset
+    from pictokg.models.base import Model
     from pictokg.training.fit import Progress
 
 
@@ -35,8 +36,8 @@ def train(
 ) -> None:
     """Train a model on a data folder: triples, and pictures and words where there are any.
 
-    Pictures and words without a feature table are encoded first (pixels, tfidf) and cached. The best epoch by validation
-    MRR is kept. A killed run goes on with --resume to the numbers of an unbroken one.
+    Pictures and words without a feature table are encoded first (pixels, tfidf) and cached. The best epoch by
+    validation MRR is kept. A killed run goes on with --resume to the numbers of an unbroken one.
     """
     from pictokg.config import configure, parse_setting
     from pictokg.errors import ConfigError
@@ -67,7 +68,7 @@ def _start(source: str, config: Config, out: Path, device: str) -> Progress:
     data = load_for_people(source, config.options("features"), lambda available: modalities_read(config, available))
     config = with_features(config, data)
     create(out, config, data, sys.argv)
-    return _run(config, data, out, device)
+    return train_to_end(config, data, out, device)[1]
 
 
 def _resume(folder: Path, device: str, source: str | None) -> Progress:
@@ -75,11 +76,13 @@ def _resume(folder: Path, device: str, source: str | None) -> Progress:
     from pictokg.run import load_config, load_data
 
     config = load_config(folder)
-    return _run(config, load_data(folder, config, source), folder, device, resume=True)
+    return train_to_end(config, load_data(folder, config, source), folder, device, resume=True)[1]
 
 
-def _run(config: Config, data: Dataset, folder: Path, device: str, *, resume: bool = False) -> Progress:
-    """Train with a progress bar."""
+def train_to_end(
+    config: Config, data: Dataset, folder: Path, device: str, *, resume: bool = False
+) -> tuple[Model, Progress]:
+    """Train with a progress bar; the model with its best parameters, and how it went."""
     from pictokg.assembly import build_model, build_trainer, seed_of
     from pictokg.training.fit import fit
     from pictokg.training.warm_start import warm_start
@@ -99,10 +102,11 @@ def _run(config: Config, data: Dataset, folder: Path, device: str, *, resume: bo
             if "validation" in record:
                 bar.console.print(
                     f"epoch {record['epoch']:>4}/{epochs}   loss {record['loss']:.4f}"
-                    f"   validation MRR {record['validation']['mrr']:.4f}   {record['triples_per_second']:,.0f} triples/s"
+                    f"   validation MRR {record['validation']['mrr']:.4f}"
+                    f"   {record['triples_per_second']:,.0f} triples/s"
                 )
 
-        return fit(trainer, data, folder=folder, resume=resume, on_epoch=show)
+        return model, fit(trainer, data, folder=folder, resume=resume, on_epoch=show)
 
 
 def _report(progress: Progress, folder: Path, as_json: bool) -> None:

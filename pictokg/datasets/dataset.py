@@ -25,6 +25,7 @@ class Dataset:
         name: what to call it in reports.
         graph: triples as ids, in splits.
         tables: modality → features, row-aligned with the graph's entities; any names, usually "image" and "text".
+        features: modality → table or encoder that its rows came from, to ask for them again.
         labels, descriptions: entity name → words; relation_labels: relation name → words.
         pictures: entity name → picture files.
         negatives: split → triples (n, 3) known to be false, where a folder gives them.
@@ -36,6 +37,7 @@ class Dataset:
     name: str
     graph: KnowledgeGraph
     tables: Mapping[str, FeatureTable] = field(default_factory=dict)
+    features: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
     relation_labels: Mapping[str, str] = field(default_factory=dict)

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from pictokg.features.table import FeatureTable
-
 
 class EntityTable(nn.Module):
     """One learned row an entity: the structure vector.
@@ -62,15 +60,15 @@ class EntityEncoder(nn.Module, ABC):
         """
 
     @abstractmethod
-    def rows(self, ids: Int[Tensor, "entities"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def rows(self, ids: Int[Tensor, " entities"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Gather (rows, presence) of entities with ids, as `fuse` wants them."""
 
-    def encode_static(self, ids: Int[Tensor, "entities"]) -> Tensor:
+    def encode_static(self, ids: Int[Tensor, " entities"]) -> Tensor:
         """Encode entities as far as no relation is needed: (entities, [views,] width)."""
         rows, presence = self.rows(ids)
         return self.fuse(self.structure(ids), rows, presence)
 
-    def condition(self, static: Tensor, relation: Int[Tensor, "batch"]) -> Tensor:
+    def condition(self, static: Tensor, relation: Int[Tensor, " batch"]) -> Tensor:
         """Finish encodings for one relation each; static is (batch, …) and stays so. The identity by default."""
         return static
 
@@ -79,30 +77,9 @@ class EntityEncoder(nn.Module, ABC):
         return None
 
     @torch.no_grad()
-    def constrain(self, ids: Int[Tensor, "entities"], constraint: Callable[[Tensor], Tensor]) -> None:
+    def constrain(self, ids: Int[Tensor, " entities"], constraint: Callable[[Tensor], Tensor]) -> None:
         """Put touched structure rows back where the scoring function wants them."""
         rows = self.structure.weight[ids]
         allowed = constraint(rows)
         if allowed is not rows:
             self.structure.weight[ids] = allowed
-
-
-class PooledRows(nn.Module):
-    """The mean of an entity's instances, held in memory beside the model.
-
-    The mean commutes with a linear projection, so one row an entity is all that fusion by projection needs. The rows
-    are data: they move with the model and are not saved with it.
-    """
-
-    def __init__(self, table: FeatureTable) -> None:
-        super().__init__()
-        mean = torch.from_numpy(table.mean())
-        self.width = table.width
-        self.register_buffer("values", mean, persistent=False)
-        self.register_buffer("count", torch.from_numpy(table.counts.astype("int64")), persistent=False)
-        self.values: Tensor
-        self.count: Tensor
-
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows (entities, width), zero where missing, and counts (entities,)."""
-        return self.values[ids], self.count[ids]

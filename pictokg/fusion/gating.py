@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pictokg.fusion.base import EntityEncoder, EntityTable, PooledRows
+from pictokg.fusion.base import EntityEncoder, EntityTable
+from pictokg.fusion.rows import PooledRows
 
 STRUCTURE = "structure"
 
@@ -48,7 +49,9 @@ class Gating(EntityEncoder):
     def rows(self, ids: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The pooled row of every modality."""
         gathered = {name: table(ids) for name, table in self.tables.items()}
-        return {name: row for name, (row, _) in gathered.items()}, {name: count for name, (_, count) in gathered.items()}
+        return {name: row for name, (row, _) in gathered.items()}, {
+            name: count for name, (_, count) in gathered.items()
+        }
 
     def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
         """Gate and add what is present."""

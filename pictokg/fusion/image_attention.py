@@ -52,9 +52,13 @@ class ImageAttention(EntityEncoder):
         self.structure = structure
         self.pictures = table
         self.project = nn.Linear(table.width, structure.weight.shape[1], bias=False)
-        self.aggregation, self.attention_gradient, self.norm_penalty = aggregation, attention_gradient, norm_penalty
+        self.aggregation, self.attention_gradient, self.norm_penalty = (
+            aggregation,
+            attention_gradient,
+            norm_penalty,
+        )
 
-    def rows(self, ids: Int[Tensor, "entities"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def rows(self, ids: Int[Tensor, " entities"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The features of all pictures of these entities, one after another, and how many each has."""
         wanted = ids.cpu().numpy()
         values = torch.from_numpy(self.pictures.instances(wanted).values).to(ids.device)
@@ -75,8 +79,11 @@ class ImageAttention(EntityEncoder):
         return torch.stack([structure, image], dim=1)
 
     def attention(
-        self, structure: Float[Tensor, "entities dim"] | None, projected: Float[Tensor, "pictures dim"], count: Tensor
-    ) -> Float[Tensor, "pictures"]:
+        self,
+        structure: Float[Tensor, "entities dim"] | None,
+        projected: Float[Tensor, "pictures dim"],
+        count: Tensor,
+    ) -> Float[Tensor, " pictures"]:
         """The weight of each picture; the weights of an entity's pictures sum to 1.
 
         Without structure there is nothing to attend with, so every picture of an entity counts alike.
@@ -106,8 +113,8 @@ def unit_ball(rows: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
 
 
 def segment_softmax(
-    logits: Float[Tensor, "pictures"], owner: Int[Tensor, "pictures"], entities: int
-) -> Float[Tensor, "pictures"]:
+    logits: Float[Tensor, " pictures"], owner: Int[Tensor, " pictures"], entities: int
+) -> Float[Tensor, " pictures"]:
     """Softmax over the pictures of each entity.
 
     >>> segment_softmax(torch.tensor([0.0, 0.0, 5.0]), torch.tensor([0, 0, 1]), 2).tolist()
@@ -119,7 +126,7 @@ def segment_softmax(
     return powers / total[owner]
 
 
-def first_maximum(weights: Float[Tensor, "pictures"], owner: Tensor, entities: int) -> Float[Tensor, "pictures"]:
+def first_maximum(weights: Float[Tensor, " pictures"], owner: Tensor, entities: int) -> Float[Tensor, " pictures"]:
     """1 at the first largest weight of each entity, 0 elsewhere."""
     largest = weights.new_full((entities,), -torch.inf).scatter_reduce(0, owner, weights, reduce="amax")
     position = torch.arange(len(weights), device=weights.device)

@@ -24,5 +24,7 @@ class Lookup(EntityEncoder):
     def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
         """The structure row itself."""
         if structure is None:
-            raise ConfigError("this model knows entities by their rows only; for unseen entities train one with pictures or words")
+            raise ConfigError(
+                "this model knows entities by their rows only; for unseen entities train one with pictures or words"
+            )
         return structure

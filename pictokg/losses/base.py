@@ -31,7 +31,7 @@ class Scored:
     label: Tensor | None = None
     answer_column: Tensor | None = None
 
-    def mean_over_negatives(self, values: Float[Tensor, "batch candidates"]) -> Float[Tensor, "batch"]:
+    def mean_over_negatives(self, values: Float[Tensor, "batch candidates"]) -> Float[Tensor, " batch"]:
         """Average one value per candidate, with the weights: Σ w v / Σ w (0 where no candidate is left)."""
         if self.weight is None:
             return values.mean(dim=1)
@@ -64,11 +64,11 @@ class Loss(ABC):
     reads_answer_column = False
 
     @abstractmethod
-    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+    def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:
         """Compute the loss of each question (B,)."""
 
 
-def has_candidates(scored: Scored) -> Float[Tensor, "batch"]:
+def has_candidates(scored: Scored) -> Float[Tensor, " batch"]:
     """1.0 for questions that still have a candidate, 0.0 for those whose every candidate has weight 0."""
     if scored.weight is None:
         return torch.ones_like(scored.positive)

@@ -25,7 +25,7 @@ class Binary(Loss):
     def __init__(self, smoothing: float = 0.1) -> None:
         self.smoothing = smoothing
 
-    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+    def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:
         """Mean binary cross-entropy of each question."""
         floor = self.smoothing / scored.negative.shape[1]
         if scored.label is not None:

@@ -27,7 +27,7 @@ class Logistic(Loss):
     def __init__(self, margin: float = 0.0) -> None:
         self.margin = margin
 
-    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+    def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:
         """Logistic loss of each question."""
         negative = scored.mean_over_negatives(softplus(scored.negative + self.margin))
         return (softplus(-scored.positive - self.margin) + negative) / 2

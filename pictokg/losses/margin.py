@@ -26,6 +26,6 @@ class Margin(Loss):
     def __init__(self, margin: float = 1.0) -> None:
         self.margin = margin
 
-    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+    def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:
         """Mean hinge of each question."""
         return scored.mean_over_negatives(relu(self.margin - scored.positive.unsqueeze(1) + scored.negative))

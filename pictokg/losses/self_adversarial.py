@@ -24,7 +24,7 @@ class SelfAdversarial(Loss):
     def __init__(self, margin: float = 9.0, temperature: float = 1.0) -> None:
         self.margin, self.temperature = margin, temperature
 
-    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+    def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:
         """Weighted logistic loss of each question."""
         logits = (self.temperature * scored.negative).detach()
         if scored.weight is not None:

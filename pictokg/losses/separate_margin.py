@@ -29,7 +29,7 @@ class SeparateMargin(Loss):
     def __init__(self, margin: float = 1.0) -> None:
         self.margin = margin
 
-    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+    def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:
         """Mean over negatives of the sum of the terms' hinges."""
         hinges = relu(self.margin - scored.positive.unsqueeze(1) + scored.negative)
         return scored.mean_over_negatives(hinges.sum(dim=-1))

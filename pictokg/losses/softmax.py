@@ -26,13 +26,14 @@ class Softmax(Loss):
     reads_labels = True
     reads_answer_column = True
 
-    def __call__(self, scored: Scored) -> Float[Tensor, "batch"]:
+    def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:
         """Cross-entropy of each question."""
         if scored.label is not None:
             expected = (scored.negative * scored.label).sum(dim=1) / scored.label.sum(dim=1).clamp_min(1)
             return scored.masked_negative.logsumexp(dim=1) - expected
         if scored.answer_column is not None:
-            return cross_entropy(scored.masked_negative, scored.answer_column, reduction="none")
+            scores = scored.negative if scored.weight is None else scored.masked_negative
+            return cross_entropy(scores, scored.answer_column, reduction="none")
         # Together in one sum: where every negative is masked, the answer keeps it (and its gradient) finite.
         together = torch.cat([scored.positive.unsqueeze(1), scored.masked_negative], dim=1)
         return together.logsumexp(dim=1) - scored.positive

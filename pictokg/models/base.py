@@ -55,15 +55,17 @@ class Model(nn.Module):
         super().__init__()
         self.name = ""
         if scoring.tail_only and not inverse:
-            raise ConfigError(f"{type(scoring).__name__} scores tails only and needs reciprocal relations; set inverse=true")
+            raise ConfigError(
+                f"{type(scoring).__name__} scores tails only and needs reciprocal relations; set inverse=true"
+            )
         self.encoder, self.scoring = encoder, scoring
         self.num_relations, self.inverse = num_relations, inverse
         self.relations = nn.Embedding(num_relations * (2 if inverse else 1), scoring.relation_width)
-        self.term_names = term_names(encoder.views)
+        self.term_names = ("score",) if len(encoder.views) == 1 else term_names(encoder.views)
         self.term_sets = {name.lower(): terms for name, terms in (term_sets or {"all": self.term_names}).items()}
         self.register_buffer("term_weights", torch.ones(len(self.term_names)), persistent=False)
         self.term_weights: Tensor
-        self.use_terms(next(iter(self.term_sets)))
+        self.initialise(torch.Generator().manual_seed(0))
 
     @property
     def num_entities(self) -> int:
@@ -89,7 +91,9 @@ class Model(nn.Module):
         """Choose which score terms count: a set's name ("sbr"), or terms ("ss,ii")."""
         self.term_weights = self.term_weights.new_tensor(weights_of(self.term_names, chosen, self.term_sets))
 
-    def score(self, query: Query, candidates: Tensor, encode: Encode | None = None) -> Float[Tensor, "batch candidates"]:
+    def score(
+        self, query: Query, candidates: Tensor, encode: Encode | None = None
+    ) -> Float[Tensor, "batch candidates"]:
         """Score candidates for each question; higher is truer.
 
         Args:
@@ -100,7 +104,9 @@ class Model(nn.Module):
         terms = self.terms(query, candidates, encode)
         return terms[..., 0] if terms.shape[-1] == 1 else terms @ self.term_weights
 
-    def terms(self, query: Query, candidates: Tensor, encode: Encode | None = None) -> Float[Tensor, "batch candidates terms"]:
+    def terms(
+        self, query: Query, candidates: Tensor, encode: Encode | None = None
+    ) -> Float[Tensor, "batch candidates terms"]:
         """Score as `score` does, but keep the terms apart, in the order of `term_names`."""
         encode = encode or self.encode
         if query.side is Side.RELATION:
@@ -110,7 +116,7 @@ class Model(nn.Module):
             return self._terms_by_relation(anchor, relation, candidates, side, encode)
         return self._terms(anchor, relation, candidates, side, encode)
 
-    def score_triples(self, triples: Int[Tensor, "batch 3"], encode: Encode | None = None) -> Float[Tensor, "batch"]:
+    def score_triples(self, triples: Int[Tensor, "batch 3"], encode: Encode | None = None) -> Float[Tensor, " batch"]:
         """Score whole triples: the tail question's score, or with reciprocal relations the mean of both sides'."""
         return self._triple_terms(triples, encode or self.encode) @ self.term_weights
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pictokg.errors import ConfigError, nearest
-from pictokg.fusion.base import EntityTable, PooledRows
+from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import STRUCTURE, Gating
+from pictokg.fusion.rows import PooledRows
 from pictokg.models.base import Model
 from pictokg.scoring.base import ScoringFunction
 

@@ -19,7 +19,14 @@ DEFAULTS = {
 }
 
 
-def build(data: Dataset, *, dim: int = 50, relation_dim: int | None = None, constrain: bool = True, inverse: bool = False) -> Model:
+def build(
+    data: Dataset,
+    *,
+    dim: int = 50,
+    relation_dim: int | None = None,
+    constrain: bool = True,
+    inverse: bool = False,
+) -> Model:
     """TransR: f(h, r, t) = −‖M_r h + r − M_r t‖ (Lin et al., AAAI 2015).
 
     Args:

@@ -29,7 +29,11 @@ def export_vectors(model: Model, data: Dataset, folder: Path, *, npy: bool = Fal
     ids = torch.arange(model.num_entities, device=model.device)
     encoded = model.encode_all()(ids).cpu().numpy()
     views = model.encoder.views
-    stacks = {"entities": encoded} if len(views) == 1 else {f"entities_{view}": encoded[:, i] for i, view in enumerate(views)}
+    stacks = (
+        {"entities": encoded}
+        if len(views) == 1
+        else {f"entities_{view}": encoded[:, i] for i, view in enumerate(views)}
+    )
     written = [_write(folder / name, data.graph.entities, vectors, npy) for name, vectors in stacks.items()]
     relations = model.relations.weight.detach().cpu().numpy()[: model.num_relations]
     return [*written, _write(folder / "relations", data.graph.relations, relations, npy)]

@@ -58,7 +58,11 @@ class Predictor:
         return self.answers([(head, None, tail)], k)[0]
 
     def answers(
-        self, questions: Sequence[tuple[str | None, str | None, str | None]], k: int = 10, *, new_only: bool = False
+        self,
+        questions: Sequence[tuple[str | None, str | None, str | None]],
+        k: int = 10,
+        *,
+        new_only: bool = False,
     ) -> list[list[Answer]]:
         """Answer many questions, each a triple of names with None in the slot asked for.
 
@@ -77,14 +81,19 @@ class Predictor:
             rows = [row for row, question in enumerate(questions) if self._open_slot(question) is side]
             for start in range(0, len(rows), 256):
                 block = rows[start : start + 256]
-                for row, answers in zip(block, self._answers([questions[row] for row in block], side, k, new_only), strict=True):
+                for row, answers in zip(
+                    block, self._answers([questions[row] for row in block], side, k, new_only), strict=True
+                ):
                     answered[row] = answers
         return answered
 
     def scores(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         """Score whole triples given by name; higher is truer."""
         graph = self.data.graph
-        ids = [(graph.entities.id(head), graph.relations.id(relation), graph.entities.id(tail)) for head, relation, tail in triples]
+        ids = [
+            (graph.entities.id(head), graph.relations.id(relation), graph.entities.id(tail))
+            for head, relation, tail in triples
+        ]
         if not ids:
             return []
         with torch.no_grad():

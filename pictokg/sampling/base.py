@@ -101,7 +101,9 @@ class Sampler(ABC):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Restore what `state` returned."""
         if state:
-            raise ConfigError(f"the checkpoint holds sampler state {sorted(state)} that {type(self).__name__} does not know")
+            raise ConfigError(
+                f"the checkpoint holds sampler state {sorted(state)} that {type(self).__name__} does not know"
+            )
 
 
 def pool_of(query: Query, context: Context) -> Tensor:

@@ -52,7 +52,9 @@ def head_probability(triples: Tensor, num_relations: int) -> Tensor:
     distinct = triples.unique(dim=0)
 
     def pairs(slot: Side) -> Tensor:
-        return torch.bincount(distinct[:, [Side.RELATION, slot]].unique(dim=0)[:, 0], minlength=num_relations).clamp_min(1)
+        return torch.bincount(
+            distinct[:, [Side.RELATION, slot]].unique(dim=0)[:, 0], minlength=num_relations
+        ).clamp_min(1)
 
     count = torch.bincount(distinct[:, Side.RELATION], minlength=num_relations)
     tails_per_head, heads_per_tail = count / pairs(Side.HEAD), count / pairs(Side.TAIL)

@@ -26,7 +26,11 @@ class KVsAll(Sampler):
     def __call__(self, query: Query, answer: Tensor, context: Context) -> Negatives:
         """All ids of the pool with labels (B, P)."""
         pool = pool_of(query, context)
-        return Negatives(pool, label=known_among(query, pool, context), answer_column=torch.searchsorted(pool, answer.contiguous()))
+        return Negatives(
+            pool,
+            label=known_among(query, pool, context),
+            answer_column=torch.searchsorted(pool, answer.contiguous()),
+        )
 
 
 def _distinct(query: Query, answer: Tensor) -> Question:

@@ -39,8 +39,7 @@ def pairwise_terms(
     views = range(anchor.shape[1])
     pairs = ((own, other) if side is Side.TAIL else (other, own) for own in views for other in views)
     scored = [
-        scoring.score(anchor[:, from_view], relation, candidates[..., to_view, :], side)
-        for from_view, to_view in pairs
+        scoring.score(anchor[:, from_view], relation, candidates[..., to_view, :], side) for from_view, to_view in pairs
     ]
     return torch.stack(scored, dim=-1)
 

@@ -13,7 +13,13 @@ import numpy as np
 
 from pictokg.files import write_text
 from pictokg.graph.graph import KnowledgeGraph
-from pictokg.training.checkpoint import load_checkpoint, load_parameters, load_tensors, save_checkpoint, save_tensors
+from pictokg.training.checkpoint import (
+    load_checkpoint,
+    load_parameters,
+    load_tensors,
+    save_checkpoint,
+    save_tensors,
+)
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset

@@ -28,7 +28,9 @@ def sigmoid(x: float) -> float:
 
 
 def test_margin_is_the_mean_hinge():
-    expected = [sum(max(0.0, 1 - p + n) for n in row) / 2 for p, row in zip(POSITIVE.tolist(), NEGATIVE.tolist(), strict=True)]
+    expected = [
+        sum(max(0.0, 1 - p + n) for n in row) / 2 for p, row in zip(POSITIVE.tolist(), NEGATIVE.tolist(), strict=True)
+    ]
     assert Margin(1.0)(Scored(POSITIVE, NEGATIVE)).tolist() == pytest.approx(expected)
 
 

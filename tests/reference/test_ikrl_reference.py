@@ -74,7 +74,13 @@ def test_terms_chosen_at_test_are_sums_of_energies(make, data):
     model = make()
     triples = torch.from_numpy(data.graph.split("train")[:5].astype(np.int64))
     energies = np.array([plain_energies(model, data.tables["image"], triple) for triple in triples.tolist()])
-    for name, columns in {"sbr": [0], "IBR": [3], "union": [0, 3], "all": [0, 1, 2, 3], "si,is": [1, 2]}.items():
+    for name, columns in {
+        "sbr": [0],
+        "IBR": [3],
+        "union": [0, 3],
+        "all": [0, 1, 2, 3],
+        "si,is": [1, 2],
+    }.items():
         model.use_terms(name)
         np.testing.assert_allclose(
             model.score_triples(triples).detach().numpy(), -energies[:, columns].sum(axis=1), atol=1e-5
@@ -93,7 +99,9 @@ def test_objective_of_the_paper_and_of_the_released_code(make, data):
         true = plain_energies(model, table, (head, relation, tail))
         false = [plain_energies(model, table, (head, relation, entity)) for entity in wrong[row].tolist()]
         paper = np.mean([max(0.0, margin + sum(true) - sum(energies)) for energies in false])
-        code = np.mean([sum(max(0.0, margin + e - f) for e, f in zip(true, energies, strict=True)) for energies in false])
+        code = np.mean(
+            [sum(max(0.0, margin + e - f) for e, f in zip(true, energies, strict=True)) for energies in false]
+        )
         assert summed[row].item() == pytest.approx(paper, abs=1e-5)
         assert separate[row].item() == pytest.approx(code, abs=1e-5)
 

@@ -51,7 +51,7 @@ def test_contract_shapes_pools_and_determinism(name, side, context, triples):
     first, again = draw(), draw()
     assert torch.equal(first.ids, again.ids)
     high = context.model.num_relations if side is Side.RELATION else len(context.pool)
-    assert 0 <= int(first.ids.min())
+    assert int(first.ids.min()) >= 0
     assert int(first.ids.max()) < high
     assert first.ids.dim() == 1 or len(first.ids) == len(query)
     width = first.ids.shape[-1]

@@ -15,8 +15,8 @@ from pictokg.config import configure
 from pictokg.errors import ConfigError, PictoKGError
 from pictokg.training import fit as fit_module
 from pictokg.training.fit import fit, last_path
-from pictokg.training.memo import Memo
-from pictokg.training.schedule import learning_rate_factor
+from pictokg.training.optimiser import learning_rate_factor
+from pictokg.training.step import Memo
 
 SAMPLERS, LOSSES = catalogue.names("sampler"), catalogue.names("loss")
 
@@ -140,7 +140,7 @@ def test_a_failed_write_keeps_the_checkpoint_before_it(data, tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
-    with pytest.raises(PictoKGError, match="No space left on device.*is kept"):
+    with pytest.raises(PictoKGError, match=r"No space left on device.*is kept"):
         train(config, data, tmp_path, resume=True)
     assert last_path(tmp_path).read_bytes() == before
     assert not list(tmp_path.rglob("*.tmp"))
