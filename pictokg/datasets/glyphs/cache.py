@@ -26,7 +26,7 @@ def cached(
 ) -> Path:
     """Return the folder of the glyphs graph, generated when these versions and this seed have none yet.
 
-    A generation that is killed leaves no folder behind, so the next call starts afresh.
+    The folder appears at once, complete: a generation that is killed is never taken for a finished one.
     """
     folder = (cache_root or cache_folder()) / _key(seed)
     if (folder / "manifest.toml").is_file():

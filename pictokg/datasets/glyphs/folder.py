@@ -21,7 +21,7 @@ from pictokg.graph.splitting import split
 
 FORMAT = 1  # to be raised when the same Unicode data and fonts give other bytes
 SPLITS = {"train": 0.8, "valid": 0.1, "test": 0.1}
-ABANDONED = 3600  # seconds after which an unfinished draft is one whose writer was killed
+ABANDONED = 600  # seconds after which an unfinished draft is one whose writer was killed
 README = """# Glyphs
 
 The characters of the Unicode standard as a knowledge graph with pictures and words, written by PictoKG.
