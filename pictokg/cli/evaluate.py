@@ -26,9 +26,7 @@ def evaluate(
     run: RunFolder,
     split: Annotated[str, typer.Option(help="Whose triples to ask about.")] = "test",
     terms: Terms = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="Keep other known answers among the candidates.")
-    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Keep other known answers among the candidates.")] = False,
     ties: Annotated[str, typer.Option(help="realistic, optimistic or pessimistic ranks.")] = "realistic",
     relations: Annotated[
         bool, typer.Option("--relations/--no-relations", help="Also ask (head, ?, tail), reported apart.")

@@ -140,9 +140,7 @@ def _examples(data: Dataset, split: str, pool: SlotPool, generator: np.random.Ge
             f"the split {split!r} has no false triples, given or made; every replacement is known to be true"
         )
     truth = np.r_[np.ones(len(true), dtype=bool), np.zeros(len(false), dtype=bool)]
-    return _Examples(
-        np.concatenate([true, false]), truth, source, 0 if source == "given" else len(true) - len(false)
-    )
+    return _Examples(np.concatenate([true, false]), truth, source, 0 if source == "given" else len(true) - len(false))
 
 
 def _scores(model: Model, triples: np.ndarray) -> np.ndarray:

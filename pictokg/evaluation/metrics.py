@@ -50,6 +50,4 @@ def by_group(ranks: np.ndarray, candidates: np.ndarray, group: np.ndarray) -> Ma
     """
     numbers, first = np.unique(np.sort(group), return_index=True)
     rows = np.split(np.argsort(group, kind="stable"), first[1:])
-    return {
-        int(number): counted(ranks[row], candidates[row]) for number, row in zip(numbers, rows, strict=False)
-    }
+    return {int(number): counted(ranks[row], candidates[row]) for number, row in zip(numbers, rows, strict=False)}

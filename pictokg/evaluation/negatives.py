@@ -37,9 +37,7 @@ class SlotPool:
         offsets = self._offsets[side]
         return self._values[side][offsets[relation] : offsets[relation + 1]]
 
-    def draw(
-        self, side: Side, relation: np.ndarray, count: int, generator: np.random.Generator
-    ) -> np.ndarray:
+    def draw(self, side: Side, relation: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
         """Draw entities (n, count) with replacement, each row from the slot of its relation."""
         offsets = self._offsets[side]
         sizes = offsets[relation + 1] - offsets[relation]
@@ -47,9 +45,7 @@ class SlotPool:
         return self._values[side][offsets[relation][:, None] + place]
 
 
-def slot_consistent(
-    triples: np.ndarray, pool: SlotPool, known: Known, generator: np.random.Generator
-) -> np.ndarray:
+def slot_consistent(triples: np.ndarray, pool: SlotPool, known: Known, generator: np.random.Generator) -> np.ndarray:
     """Make one false triple of each true one: another head or tail, seen in that slot of that relation.
 
     A coin decides the side; where every entity of its slot would make a known triple, the other side is

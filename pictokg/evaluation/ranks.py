@@ -46,9 +46,7 @@ class Ranks:
 
     def by(self, rule: str) -> np.ndarray:
         """Ranks (questions,) by a tie rule; 1 is best."""
-        return (
-            1.0 + self.higher + self.equal * {"optimistic": 0.0, "realistic": 0.5, "pessimistic": 1.0}[rule]
-        )
+        return 1.0 + self.higher + self.equal * {"optimistic": 0.0, "realistic": 0.5, "pessimistic": 1.0}[rule]
 
     def where(self, mask: np.ndarray) -> Ranks:
         """Select the ranks of some of the questions."""

@@ -32,9 +32,7 @@ def ranking_tables(report: Report) -> list[Table]:
     protocol = report.protocol
     against = f"{protocol['candidates']:,}" + (" SAMPLED entities" if protocol["sampled"] else " entities")
     filtered = "filtered" if protocol["filtered"] else "raw"
-    title = (
-        f"{protocol['split']}: {protocol['questions']:,} questions, {against}, {filtered}, {protocol['ties']}"
-    )
+    title = f"{protocol['split']}: {protocol['questions']:,} questions, {against}, {filtered}, {protocol['ties']}"
     everything = {"all": {"count": protocol["questions"], **report.metrics}}
     groups = [everything, report.by_side, report.by_kind, report.slices]
     if report.relations:
@@ -64,9 +62,7 @@ def classification_tables(report: ClassificationReport) -> list[Table]:
     most = sorted(report.by_relation.items(), key=lambda item: -item[1]["count"])
     for name, figures in most[:_RELATIONS]:
         note = "" if figures["own_threshold"] else " (global)"
-        table.add_row(
-            name, f"{figures['count']:,}", f"{figures['accuracy']:.4f}", f"{figures['threshold']:.4g}{note}"
-        )
+        table.add_row(name, f"{figures['count']:,}", f"{figures['accuracy']:.4f}", f"{figures['threshold']:.4g}{note}")
     return [table]
 
 

@@ -53,9 +53,7 @@ class Report:
         entities, triples = ranks.where(ranks.side != Side.RELATION), data.graph.split(split)
         values, candidates = entities.by(options.ties), entities.candidates
         relation = triples[entities.triple, Side.RELATION]
-        sides = {
-            side.name.lower(): entities.side == side for side in options.asked if side is not Side.RELATION
-        }
+        sides = {side.name.lower(): entities.side == side for side in options.asked if side is not Side.RELATION}
         slices = slices_of(entities, triples, data)
         names = data.graph.relations.names
         return Report(
@@ -65,9 +63,7 @@ class Report:
             by_relation={names[id_]: found for id_, found in by_group(values, candidates, relation).items()},
             by_kind=_by_kind(values, candidates, _kinds(data)[relation]),
             slices={name: counted(values[mask], candidates[mask]) for name, mask in slices.items()},
-            relations=counted(of_relations.by(options.ties), of_relations.candidates)
-            if len(of_relations)
-            else None,
+            relations=counted(of_relations.by(options.ties), of_relations.candidates) if len(of_relations) else None,
             protocol=_protocol(data, split, options, len(entities)),
             ranks=ranks,
         )
@@ -90,9 +86,7 @@ def _by_kind(ranks: np.ndarray, candidates: np.ndarray, kind: np.ndarray) -> dic
     names = (*KINDS, _NO_KIND)  # -1, of a relation without training triples, is the last
     masks = {name: kind == (number if name != _NO_KIND else -1) for number, name in enumerate(names)}
     return {
-        name: counted(ranks[mask], candidates[mask])
-        for name, mask in masks.items()
-        if name != _NO_KIND or mask.any()
+        name: counted(ranks[mask], candidates[mask]) for name, mask in masks.items() if name != _NO_KIND or mask.any()
     }
 
 

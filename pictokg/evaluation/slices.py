@@ -17,9 +17,7 @@ KINDS = ("1-1", "1-n", "n-1", "n-n")
 _WORDS = {"image": "picture"}  # what a slice calls a modality, where that is not its own name
 
 
-def relation_kinds(
-    train: np.ndarray, num_entities: int, num_relations: int, cutoff: float = 1.5
-) -> np.ndarray:
+def relation_kinds(train: np.ndarray, num_entities: int, num_relations: int, cutoff: float = 1.5) -> np.ndarray:
     """Sort relations by how many heads a tail has and how many tails a head: positions in `KINDS` (R,).
 
     A side is "n" when its mean over the distinct training triples is above the cut-off (Bordes et al., 2013:

@@ -80,8 +80,6 @@ def best_cuts(scores: np.ndarray, truth: np.ndarray, group: np.ndarray) -> tuple
     best = gain == np.repeat(most, last - first + 1)
     place = np.minimum.reduceat(np.where(best, np.arange(len(gain)), len(gain)), first)
 
-    above = np.where(
-        place < last, scores[np.minimum(place + 1, len(scores) - 1)], np.nextafter(scores[place], np.inf)
-    )
+    above = np.where(place < last, scores[np.minimum(place + 1, len(scores) - 1)], np.nextafter(scores[place], np.inf))
     cut = np.where(place < last, (scores[place] + above) / 2, above)
     return group[first], np.where(most <= 0, scores[first], cut)

@@ -21,10 +21,12 @@ _KNOWN = 64  # bytes of a known answer while it is looked up and compared
 _VECTOR_COPIES = 4  # of the vectors of a chunk: gathered, conditioned, projected, compared
 _TRIPLE_COPIES = 8  # of the vectors of a triple that is scored whole
 _RELATIONS = 64  # scored at a time for each question that asks for one
-_FAST_SCORES = (
-    8_000_000  # scores that the memory allocator still keeps instead of asking the system for fresh pages
-)
-_LEAST_QUESTIONS = 256  # what a matrix product wants at least, however many candidates there are
+
+# A processor is fastest with blocks that its memory allocator keeps, where larger ones come as fresh pages
+# every time; but a matrix product wants some rows, and vectors that are not multiplied want to stay in the cache.
+_FAST_SCORES = 4_000_000
+_LEAST_QUESTIONS = 64
+_CACHED_VALUES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,15 @@ class Workspace:
         budget, columns = mebibytes << 20, len(candidates.ids) + candidates.answers
         width, relation = _width(model, encode), model.relations.weight.shape[1]
         if candidates.side is Side.RELATION:
-            chunk, term = min(columns, _RELATIONS), _triple_bytes(model, encode)
+            term = _triple_bytes(model, encode)
+            chunk = max(1, min(columns, _RELATIONS, budget // 4 // term))
+            fast = _CACHED_VALUES // (chunk * max(width, relation))
         else:
-            chunk = max(1, min(columns, budget // 4 // (_SCORE * _VECTOR_COPIES * width)))
             term = _SCORE * 2 * len(model.term_names)
+            chunk = max(1, min(columns, budget // 4 // (_SCORE * _VECTOR_COPIES * width)))
+            fast = max(_LEAST_QUESTIONS, _FAST_SCORES // columns)
         question = 3 * _SCORE * columns + term * chunk + _SCORE * 2 * (relation + 2 * width)
-        most = candidates.answers or budget
-        if model.device.type == "cpu":
-            most = min(most, max(_LEAST_QUESTIONS, _FAST_SCORES // columns))
+        most = min(candidates.answers or budget, max(1, fast) if model.device.type == "cpu" else budget)
         return Workspace(budget - budget // 4, columns, question, chunk, most)
 
     def blocks(self, known: np.ndarray) -> Iterator[slice]:

@@ -77,9 +77,7 @@ def test_the_other_side_is_used_where_one_is_exhausted(make_graph):
 def test_rare_replacements_are_found(make_graph):
     true = np.array([[0, 0, tail] for tail in range(1, 1000)] + [[0, 1, 1], [1000, 0, 1000]])
     graph = make_graph({"train": true}, 1001, 2)
-    false = slot_consistent(
-        true[:40], SlotPool(true, 2), Dataset("d", graph).known(), np.random.default_rng(0)
-    )
+    false = slot_consistent(true[:40], SlotPool(true, 2), Dataset("d", graph).known(), np.random.default_rng(0))
     tails = false[false[:, 0] == 0]
     assert len(tails) > 5
     assert set(tails[:, 2]) == {1000}
@@ -118,9 +116,7 @@ def test_micro_and_macro_weigh_relations_differently(bipartite, table_model):
     table[:, 1] = 0
     test = bipartite.graph.split("test")
     splits = {**bipartite.graph.splits, "test": np.concatenate([test[:15], test[15:20]])}
-    data = replace(
-        bipartite, graph=type(bipartite.graph)(bipartite.graph.entities, bipartite.graph.relations, splits)
-    )
+    data = replace(bipartite, graph=type(bipartite.graph)(bipartite.graph.entities, bipartite.graph.relations, splits))
     report = classify(table_model(table), data)
     assert report.macro == pytest.approx((1 + 0.5) / 2)
     assert report.micro == pytest.approx((30 + 5) / 40)
@@ -144,9 +140,7 @@ def test_the_same_seed_gives_the_same_figures(bipartite, table_model):
 def test_true_triples_without_a_false_twin_are_counted(make_graph, table_model):
     complete = [[head, 0, tail] for head in (0, 1) for tail in (2, 3)]
     rest = [[0, 1, 2], [1, 1, 3]]
-    data = Dataset(
-        "full", make_graph({"train": [[0, 0, 2]], "valid": complete + rest, "test": complete + rest}, 4, 2)
-    )
+    data = Dataset("full", make_graph({"train": [[0, 0, 2]], "valid": complete + rest, "test": complete + rest}, 4, 2))
     report = classify(table_model(truth_table(data)), data, least_examples=2)
     assert report.protocol["without_negative"] == {"valid": 4, "test": 4}
     assert report.count == 8

@@ -99,9 +99,7 @@ def test_the_json_is_what_the_interface_says(family):
     report = evaluate(*family)
     document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert set(document["metrics"]) == {"mrr", "mr", "hits@1", "hits@3", "hits@10", "amr", "amri"}
-    assert {"by_side", "by_relation", "by_kind", "slices", "by_tie_rule", "relations", "protocol"} < set(
-        document
-    )
+    assert {"by_side", "by_relation", "by_kind", "slices", "by_tie_rule", "relations", "protocol"} < set(document)
     assert "ranks" not in document
     assert document["protocol"] == {
         "split": "test",

@@ -100,9 +100,7 @@ def test_a_hopeless_budget_says_what_is_needed(make_graph, table_model):
     model = table_model(torch.zeros(2, 1, 2))
     type(model).num_entities, before = property(lambda self: entities), type(model).num_entities
     try:
-        with pytest.raises(
-            ConfigError, match=r"100,000 candidates needs \d+ MiB and memory is 1; raise memory"
-        ):
+        with pytest.raises(ConfigError, match=r"100,000 candidates needs \d+ MiB and memory is 1; raise memory"):
             rank(model, data, options=RankingOptions(memory=1))
     finally:
         type(model).num_entities = before
