@@ -29,7 +29,5 @@ def glyphs(
     console.print(f"entities   {counts['characters']:,} characters and {counts['values']:,} values")
     console.print(f"triples    {counts['triples']:,} in {counts['relations']} relations")
     console.print(f"splits     {counts['train']:,} train, {counts['valid']:,} valid, {counts['test']:,} test")
-    console.print(
-        f"pictures   {counts['pictures']:,} (Unicode {versions['unicode']}, DejaVu {versions['dejavu']})"
-    )
+    console.print(f"pictures   {counts['pictures']:,} (Unicode {versions['unicode']}, DejaVu {versions['dejavu']})")
     console.print(f"folder     {out}", markup=False)

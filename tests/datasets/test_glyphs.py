@@ -19,9 +19,7 @@ def characters(*ranges):
     return [chr(code) for first, last in ranges for code in range(first, last + 1)]
 
 
-SOME = characters(
-    (0x20, 0x7E), (0xA0, 0x17F), (0x300, 0x330), (0x2190, 0x2199), (0x2500, 0x257F), (0x2800, 0x28FF)
-)
+SOME = characters((0x20, 0x7E), (0xA0, 0x17F), (0x300, 0x330), (0x2190, 0x2199), (0x2500, 0x257F), (0x2800, 0x28FF))
 
 
 def read(path):
@@ -142,9 +140,7 @@ def test_values_and_spaces_have_no_picture_and_inked_characters_several(some):
 
 def test_progress_is_told_once_a_character(tmp_path):
     heard = []
-    glyphs.generate(
-        tmp_path / "out", characters="ABC", progress=lambda done, total: heard.append((done, total))
-    )
+    glyphs.generate(tmp_path / "out", characters="ABC", progress=lambda done, total: heard.append((done, total)))
     assert heard == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -315,9 +311,7 @@ def test_no_picture_is_the_box_of_a_missing_glyph(faces):
 
 
 def test_braille_pictures_show_their_dots_in_place(faces):
-    pixels = [
-        np.frombuffer(faces[0].draw(chr(0x2800 + (1 << dot))), np.uint8).reshape(32, 32) for dot in range(8)
-    ]
+    pixels = [np.frombuffer(faces[0].draw(chr(0x2800 + (1 << dot))), np.uint8).reshape(32, 32) for dot in range(8)]
     places = [np.argwhere(picture < 128).mean(axis=0) for picture in pixels]
     left, right = [places[dot] for dot in (0, 1, 2, 6)], [places[dot] for dot in (3, 4, 5, 7)]
     for one, other in zip(left, right, strict=True):

@@ -63,12 +63,7 @@ def collect(characters: Sequence[str]) -> Facts:
     A fact is left out, and counted, when its tail is a character outside the set, or a value that no other
     fact points to: nothing could be learned about it.
     """
-    found = [
-        (head, relation, tail)
-        for relation in RELATIONS
-        for head in characters
-        for tail in relation.tails(head)
-    ]
+    found = [(head, relation, tail) for relation in RELATIONS for head in characters for tail in relation.tails(head)]
     inside = set(map(entity, characters))
     facts = [fact for fact in found if ":" in fact[2] or fact[2] in inside]
     uses = Counter(tail for _, _, tail in facts)

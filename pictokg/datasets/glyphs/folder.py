@@ -66,9 +66,7 @@ def generate(
     drawable = frozenset().union(*(face.characters for face in faces))
     wanted = sorted(drawable if characters is None else drawable.intersection(characters))
     if not wanted:
-        raise PictoKGError(
-            "the DejaVu fonts have none of these characters; leave `characters` out to take all"
-        )
+        raise PictoKGError("the DejaVu fonts have none of these characters; leave `characters` out to take all")
     facts = collect(wanted)
     with _draft(folder) as draft:
         rows = _write_tables(draft, facts, seed)
@@ -98,9 +96,7 @@ def _draft(folder: Path) -> Iterator[Path]:
     except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
         if isinstance(error, Exception) and is_disk_error(error):
-            raise PictoKGError(
-                f"cannot write {folder}: {error}; free some space or choose another"
-            ) from error
+            raise PictoKGError(f"cannot write {folder}: {error}; free some space or choose another") from error
         raise
 
 
@@ -138,9 +134,8 @@ def _write_pictures(
     """Draw every character in every face; return their number and the checksum over paths and pixels."""
     checksum = hashlib.sha256()
     listed: list[tuple[str, str]] = []
-    (
-        draft / "images"
-    ).mkdir()  # one folder for all: a folder per character takes several times as long to write
+    # One folder for all: a folder per character takes several times as long to write.
+    (draft / "images").mkdir()
     for done, character in enumerate(characters, start=1):
         name = entity(character)
         for face, pixels in draw_all(character, faces):
@@ -179,7 +174,6 @@ def _write_manifest(draft: Path, facts: Facts, seed: int, fonts: str, written: d
     for title, table in sections.items():
         lines += ["", f"[{title}]"]
         lines += [
-            f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
-            for key, value in table.items()
+            f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in table.items()
         ]
     (draft / "manifest.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")

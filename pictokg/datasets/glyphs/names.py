@@ -96,9 +96,7 @@ def chess_piece(character: str) -> list[str]:
 
 def colour(character: str) -> list[str]:
     """Black or white, where the name calls the whole symbol so (not half of it, nor its feathers)."""
-    found = re.search(
-        r"(?<!HALF )(?<!INVERSE )(?<!CENTRE )\b(BLACK|WHITE)\b(?!-| CENTRE)", _symbol(character)
-    )
+    found = re.search(r"(?<!HALF )(?<!INVERSE )(?<!CENTRE )\b(BLACK|WHITE)\b(?!-| CENTRE)", _symbol(character))
     return [f"colour:{found[1].lower()}"] if found else []
 
 
@@ -123,9 +121,7 @@ def arrow_direction(character: str) -> list[str]:
     # Where a barb, a corner or a neighbour lies is not where the arrow points.
     name = re.sub(r"(?:WITH CORNER|BARB) \w+|\w+-SIDE|\w+WARDS OF|(?:UPPER|LOWER) \w+|\w+-\w+ED", "", name)
     oblique = [f"direction:{value}" for words, value in OBLIQUE.items() if words in name]
-    straight = [
-        f"direction:{value}" for word, value in STRAIGHT.items() if re.search(rf"\b{word}(?:WARDS)?\b", name)
-    ]
+    straight = [f"direction:{value}" for word, value in STRAIGHT.items() if re.search(rf"\b{word}(?:WARDS)?\b", name)]
     turns = [f"direction:{value}" for word, value in TURNS.items() if re.search(rf"\b{word}\b", name)]
     return oblique + straight + turns
 
@@ -165,7 +161,5 @@ def has_diacritic(character: str) -> list[str]:
     >>> has_diacritic("Ǻ")
     ['diacritic:ring above', 'diacritic:acute']
     """
-    found = re.search(
-        r" LETTER .*? WITH (.+?)(?: (?:ISOLATED|INITIAL|MEDIAL|FINAL) FORM)?$", _name(character)
-    )
+    found = re.search(r" LETTER .*? WITH (.+?)(?: (?:ISOLATED|INITIAL|MEDIAL|FINAL) FORM)?$", _name(character))
     return [f"diacritic:{words.lower()}" for words in found[1].split(" AND ")] if found else []

@@ -71,9 +71,7 @@ class Face:
             font = self._font(int(FONT_SIZE * SIDE / largest))
             left, top, right, bottom = font.getbbox(character, anchor="ls")
         x = _within((SIDE - font.getlength(character)) // 2, left, right)
-        if (
-            unicodedata.category(character) == "Mn"
-        ):  # drawn over the character before it: it has no cell of its own
+        if unicodedata.category(character) == "Mn":  # a mark has no cell of its own: centre its ink
             x = (SIDE - left - right) // 2
         picture = Image.new("L", (SIDE, SIDE), 255)
         place = (int(x), int(_within(BASELINE, top, bottom)))
