@@ -93,7 +93,10 @@ def _split(
     if per_relation:
         stratum[group[::-1]] = triples[::-1, 1]  # a group counts for the relation of its first row
     free = generator.permutation(len(size))
-    free = free[~_needed(triples, group, generator)[free]]
+    needed = _needed(triples, group, generator, rarest_first=False)
+    if size[~needed].sum() < fractions.sum() * len(triples):
+        needed = _needed(triples, group, generator, rarest_first=True)
+    free = free[~needed[free]]
     quotas = _quotas(fractions, size, stratum, free)
     part_of = np.zeros(len(size), dtype=np.int64)
     for part in np.argsort(quotas.sum(1), kind="stable"):  # the smallest first, so that none starves
@@ -112,10 +115,13 @@ def _same_triple(triples: np.ndarray) -> np.ndarray:
     return pair * (tail.max() + 1) + tail
 
 
-def _needed(triples: np.ndarray, group: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _needed(
+    triples: np.ndarray, group: np.ndarray, generator: np.random.Generator, *, rarest_first: bool
+) -> np.ndarray:
     """Which groups stay in the first part so that every entity and relation is in it: (groups,) bool.
 
-    Groups are visited from those whose rarest entity is rarest, because these have to stay in any case; each
+    Groups that are the only one of an entity have to stay in any case and come first; the others come at random, or
+    `rarest_first`, from those whose rarest entity is rarest, which keeps fewer but always those of rare entities. Each
     entity holds on to the first group that has it, and each relation that is then missing to one of its own.
     """
     groups = int(group.max()) + 1
@@ -129,7 +135,8 @@ def _needed(triples: np.ndarray, group: np.ndarray, generator: np.random.Generat
     rarest = np.full(groups, len(triples))
     np.minimum.at(rarest, owner, degree[member])
     needed = np.zeros(groups, dtype=bool)
-    needed[_first_holders(owner, member, np.lexsort((generator.random(groups), rarest)))] = True
+    urgency = rarest if rarest_first else rarest > 1
+    needed[_first_holders(owner, member, np.lexsort((generator.random(groups), urgency)))] = True
     missing = np.ones(int(triples[:, 1].max()) + 1, dtype=bool)
     missing[triples[needed[group], 1]] = False
     rows = missing[triples[:, 1]]
