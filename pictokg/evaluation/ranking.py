@@ -154,13 +154,17 @@ class _Ranker:
         _, which, repeats = self._keys(query).unique_consecutive(return_inverse=True, return_counts=True)
         ids, column = self.candidates.columns(answer)
         distinct = query[repeats.cumsum(0) - repeats].to(answer.device)
-        parts = [self.model.score(distinct, part, self._kept_encode(part)) for part in self._chunks(ids)]
-        scores = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        scores = self._scores_of_distinct(distinct, ids)
         self._refuse_nan(scores, distinct, ids)
         return (scores if len(distinct) == len(query) else scores[which.to(answer.device)]), column
 
-    def _chunks(self, ids: Tensor) -> list[Tensor]:
-        return [ids] if len(ids) <= self.workspace.chunk else list(ids.split(self.workspace.chunk))
+    def _scores_of_distinct(self, query: Query, ids: Tensor) -> Tensor:
+        if len(ids) <= self.workspace.chunk:
+            return self.model.score(query, ids, self._kept_encode(ids))
+        scores = torch.empty(len(query), len(ids), dtype=self.model.relations.weight.dtype, device=ids.device)
+        for part, out in zip(*(whole.split(self.workspace.chunk, -1) for whole in (ids, scores)), strict=True):
+            out.copy_(self.model.score(query, part, self._kept_encode(part)))
+        return scores
 
     def _kept_encode(self, ids: Tensor) -> Encode:
         """Gather the encodings of `ids` once, however often they are looked up until other ids come."""
