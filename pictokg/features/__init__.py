@@ -1,0 +1,1 @@
+"""Pictures, words and numbers in, rows aligned with entities out."""
