@@ -1,0 +1,123 @@
+"""Picture files to thumbnails: any mode, any size, and a reason where none comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pictokg.errors import DataError
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+    from PIL.Image import Image
+
+    from pictokg.features.encoders.base import Item
+
+WIDE = ("I", "F")  # modes, and beginnings of modes, with more than 8 bits a pixel
+
+
+def thumbnails(
+    items: Sequence[Item], side: int, *, grey: bool
+) -> tuple[UInt8[np.ndarray, "pictures side side channels"], list[int], list[tuple[int, str]]]:
+    """Decode pictures.
+
+    Args:
+        items: picture files or opened pictures.
+        side: height and width of a thumbnail; the whole picture is squeezed into it.
+        grey: one channel instead of three.
+
+    Returns:
+        the thumbnails, for each its place among the items, and (place, reason) of the items that gave none.
+    """
+    channels = 1 if grey else 3
+    pixels = np.empty((len(items), side, side, channels), dtype=np.uint8)
+    good: list[int] = []
+    bad: list[tuple[int, str]] = []
+    for place, item in enumerate(items):
+        found = _attempt(item, side, grey)
+        if isinstance(found, str):
+            bad.append((place, found))
+        else:
+            pixels[len(good)] = found.reshape(side, side, channels)
+            good.append(place)
+    return pixels[: len(good)], good, bad
+
+
+def thumbnail(item: Item, side: int, *, grey: bool) -> UInt8[np.ndarray, "side side *channels"]:
+    """One picture, upright, on white where it is transparent, squeezed into side × side pixels.
+
+    Raises:
+        Exception: whatever the decoder raises on bytes it does not expect.
+    """
+    from PIL import Image
+
+    if isinstance(item, Image.Image):
+        return _shrink(item, side, grey)
+    with Image.open(item) as picture:
+        _refuse_bomb(picture)
+        picture.draft("L" if grey else "RGB", (2 * side, 2 * side))  # JPEG: decode at a fraction of the size
+        return _shrink(picture, side, grey)
+
+
+def _attempt(item: Item, side: int, grey: bool) -> np.ndarray | str:
+    """Make a thumbnail, or say in one line why there is none."""
+    try:
+        return thumbnail(item, side, grey=grey)
+    except FileNotFoundError:
+        return "no such file"
+    except Exception as error:  # decoders raise whatever they like on bytes they do not expect
+        if isinstance(item, Path) and item.is_file() and item.stat().st_size == 0:
+            return "empty file"
+        reason = " ".join(str(error).split()).replace(repr(str(item)), "the file")
+        return reason or type(error).__name__
+
+
+def _refuse_bomb(picture: Image) -> None:
+    """Refuse a picture whose pixels would fill the memory, before they are decoded."""
+    from PIL import Image
+
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and picture.width * picture.height > limit:
+        raise DataError(f"{picture.width:,} × {picture.height:,} pixels, more than the {limit:,} allowed")
+
+
+def _shrink(picture: Image, side: int, grey: bool) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    picture.load()
+    if picture.info.get("exif") or picture.format == "TIFF":  # a camera's note on which side is up
+        picture = ImageOps.exif_transpose(picture)
+    picture = _opaque(picture)
+    if picture.mode != (mode := "L" if grey else "RGB"):
+        picture = picture.convert(mode)
+    if picture.size != (side, side):
+        picture = picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(picture)
+
+
+def _opaque(picture: Image) -> Image:
+    """Bring a picture to 8 bits a channel and lay it on white where it is transparent."""
+    from PIL import Image
+
+    if picture.mode.startswith(WIDE):
+        return Image.fromarray(_eight_bits(np.asarray(picture, dtype=np.float64)))
+    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, picture)
+    return picture
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """Scale wide pixels to 0 … 255.
+
+    White is at 1 where nothing is larger, else at 255, else at 65,535, else at the largest value.
+    """
+    largest = float(pixels.max())
+    if not np.isfinite(pixels).all():
+        raise DataError("holds pixels that are no numbers")
+    white = 1.0 if 0 < largest <= 1.0 else 255.0 if largest <= 255 else max(65_535.0, largest)
+    return (np.clip(pixels / white, 0, 1) * 255).round().astype(np.uint8)
