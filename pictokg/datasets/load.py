@@ -137,7 +137,7 @@ class Tables:
 
     def _encode(self, modality: str, spec: str) -> FeatureTable:
         from pictokg.features.encode import encode
-        from pictokg.features.encoders import make_encoder, names
+        from pictokg.features.encoders import make_encoder, names, table_name
         from pictokg.features.items import Items
 
         if spec.partition(":")[0] not in names():
@@ -149,7 +149,7 @@ class Tables:
             items = Items.of_pictures(self.raw.pictures, entities, self.raw.path)
         else:
             items = Items.of_texts({name: self._words(name) for name in entities.names}, entities)
-        folder = features_folder(self.raw.path) / f"{modality}-{spec.partition(':')[0]}"
+        folder = features_folder(self.raw.path) / table_name(encoder)
         made = encode(items, encoder, folder, progress=partial(self.progress, modality) if self.progress else None)
         how = "read from" if made.cached else f"encoded at {made.rate:,.0f}/s into"
         self.say(f"{made.coverage}; {how} {folder}")

@@ -1,0 +1,98 @@
+"""`pictokg encode`: turn the pictures and words of a data folder into feature tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pictokg.cli.common import AsJson, console, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.features.encode import Encoding
+    from pictokg.features.encoders.base import Encoder
+    from pictokg.features.items import Items
+
+NONE = "none"
+
+
+def encode(
+    source: Annotated[str, typer.Argument(help="Data folder, or 'glyphs'.", metavar="FOLDER")],
+    images: Annotated[str, typer.Option(help="Encoder of pictures, as pixels or pixels:width=128; none.")] = "pixels",
+    text: Annotated[str, typer.Option(help="Encoder of words, as tfidf or tfidf:width=128; none.")] = "tfidf",
+    patches: Annotated[bool, typer.Option("--patches", help="Rows for parts of each picture too.")] = False,
+    sentences: Annotated[bool, typer.Option("--sentences", help="A row for each sentence.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Where to store the tables. [default: FOLDER/features]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Encode pictures and words; nothing is done twice, and a killed run goes on where it was.
+
+    Pictures that cannot be decoded are skipped and listed. What an encoder fits is stored with its table.
+    """
+    from pictokg.datasets.load import load
+    from pictokg.errors import ConfigError
+    from pictokg.features.encoders import make_encoder, table_name
+    from pictokg.features.place import features_folder
+
+    choices = (
+        ("image", images, {"patches": True} if patches else {}),
+        ("text", text, {"sentences": True} if sentences else {}),
+    )
+    encoders = [make_encoder(spec, modality, **options) for modality, spec, options in choices if spec != NONE]
+    data = load(source, modalities=[])
+    root = data.folder or Path()
+    screen, target = console(), out or features_folder(root)
+    if out is None and not target.is_relative_to(root.resolve()):
+        screen.print(f"{root} cannot be written; the tables go to {target}", markup=False, soft_wrap=True)
+    done = {}
+    for encoder in encoders:
+        items = _items(data, encoder.modality, root)
+        if len(items):
+            done[encoder.modality] = _encode(items, encoder, target / table_name(encoder))
+            _show(done[encoder.modality], screen)
+        else:
+            screen.print(f"{encoder.modality}: nothing to encode")
+    if not done:
+        raise ConfigError(f"{source} has nothing to encode: no images/, no text.tsv, or both left out by 'none'")
+    if as_json:
+        print_json({"tables": {modality: encoding.as_dict() for modality, encoding in done.items()}})
+
+
+def _items(data: Dataset, modality: str, root: Path) -> Items:
+    """Take the pictures or the words of a data set."""
+    from pictokg.features.items import Items
+
+    if modality == "image":
+        return Items.of_pictures(data.pictures, data.graph.entities, root)
+    texts = {name: data.text_of(name) for name in {*data.labels, *data.descriptions}}
+    return Items.of_texts(texts, data.graph.entities)
+
+
+def _encode(items: Items, encoder: Encoder, folder: Path) -> Encoding:
+    """Encode with a progress bar."""
+    from pictokg.features.encode import encode
+
+    unit = "pictures" if encoder.modality == "image" else "texts"
+    with progress_bar(f"encoding with {encoder.name}", len(items), unit) as (bar, task):
+
+        def show(done: int, _: int) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(task, completed=done, note=f"{speed:,.0f} {unit}/s" if speed else "")
+
+        return encode(items, encoder, folder, progress=show)
+
+
+def _show(encoding: Encoding, screen: Console) -> None:
+    """Say what was done."""
+    screen.print(str(encoding.coverage), markup=False, soft_wrap=True)
+    if encoding.cached:
+        screen.print(f"  already encoded: {encoding.folder}", markup=False, soft_wrap=True)
+    else:
+        speed = f"{encoding.encoded:,} encoded in {encoding.seconds:.1f} s ({encoding.rate:,.0f}/s once fitted)"
+        screen.print(f"  {speed}, written to {encoding.folder}", markup=False, soft_wrap=True)
+    for note in encoding.notes:
+        screen.print(f"  note: {note}", markup=False, soft_wrap=True)
