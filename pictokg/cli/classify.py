@@ -42,4 +42,4 @@ def classify(
 
     from pictokg.evaluation.render import classification_tables
 
-    Console(highlight=False, markup=False).print(*classification_tables(report))
+    Console(highlight=False, markup=False).print(*classification_tables(report), sep="\n")

@@ -73,4 +73,4 @@ def evaluate(
 
     from pictokg.evaluation.render import ranking_tables
 
-    Console(highlight=False, markup=False).print(*ranking_tables(report))
+    Console(highlight=False, markup=False).print(*ranking_tables(report), sep="\n")

@@ -15,12 +15,12 @@ from pictokg.evaluation.candidates import Candidates
 from pictokg.evaluation.modes import evaluating
 from pictokg.evaluation.options import RankingOptions
 from pictokg.evaluation.ranks import Ranks, count_better
-from pictokg.evaluation.report import Report
 from pictokg.evaluation.workspace import Workspace
 from pictokg.graph.query import Query, Side, ask
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
+    from pictokg.evaluation.report import Report
     from pictokg.graph.graph import KnowledgeGraph
     from pictokg.graph.known import Known
     from pictokg.models.base import Encode, Model
@@ -52,6 +52,8 @@ def evaluate(
         DataError: the split is empty.
         PictoKGError: a score is NaN.
     """
+    from pictokg.evaluation.report import Report  # validation during training needs no report, only `rank`
+
     options = options or RankingOptions()
     ranks = rank(model, data, split, options, known=known, progress=progress)
     return Report.of(ranks, data, split, options)
