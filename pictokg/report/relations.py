@@ -60,9 +60,7 @@ def _row(content: Content, relation: str, pair: Pair | None, value: float | None
 
 def _strip(content: Content, relation: str, pair: Pair | None) -> str:
     """Put marks on a line from 0 to 1."""
-    grid = "".join(
-        f"<line class='grid' x1='{_place(tick)}' x2='{_place(tick)}' y1='0' y2='24'/>" for tick in _TICKS
-    )
+    grid = "".join(f"<line class='grid' x1='{_place(tick)}' x2='{_place(tick)}' y1='0' y2='24'/>" for tick in _TICKS)
     marks, said = [], []
     for number, model in enumerate(content.models):
         mrr = _mrr(relation, model)
@@ -91,9 +89,7 @@ def _bar(relation: str, pair: Pair | None) -> str:
 
 
 def _axis() -> str:
-    numbers = "".join(
-        f"<text x='{_place(tick)}' y='15' text-anchor='middle'>{tick:g}</text>" for tick in _TICKS
-    )
+    numbers = "".join(f"<text x='{_place(tick)}' y='15' text-anchor='middle'>{tick:g}</text>" for tick in _TICKS)
     return f"<svg class='strip' role='img' aria-label='MRR from 0 to 1'>{numbers}</svg>"
 
 

@@ -108,9 +108,7 @@ def slices_table(content: Content) -> str:
         keys = _keys(content, group)
         if not keys:
             continue
-        rows.append(
-            f"<tr class='group'><th scope='colgroup' colspan='{len(content.models) + 2}'>{title}</th></tr>"
-        )
+        rows.append(f"<tr class='group'><th scope='colgroup' colspan='{len(content.models) + 2}'>{title}</th></tr>")
         for key in keys:
             values = [model.metric("mrr", group, key) for model in content.models]
             best = _best(values) if len(values) > 1 else None
@@ -189,9 +187,7 @@ def _protocol(content: Content) -> str:
 
 def _keys(content: Content, group: str) -> list[str]:
     """List every key of a group in any model, in order."""
-    return list(
-        dict.fromkeys(key for model in content.models for key in (model.evaluation or {}).get(group) or {})
-    )
+    return list(dict.fromkeys(key for model in content.models for key in (model.evaluation or {}).get(group) or {}))
 
 
 def _count(content: Content, group: str, key: str) -> str:

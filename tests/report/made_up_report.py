@@ -32,10 +32,11 @@ def metrics(generator: random.Random, level: float, count: int | None = None) ->
 def evaluation(generator: random.Random, level: float) -> dict[str, Any]:
     """What `Report.to_dict()` gives."""
     slices = ("with_picture", "without_picture", "with_text", "inverse_in_training", "name_derived")
+    counts = {name: 10 + 13 * place for place, name in enumerate(RELATIONS)}
     return {
         "metrics": {**metrics(generator, level), "mrr": level},
         "by_side": {side: metrics(generator, level, 3800) for side in ("head", "tail")},
-        "by_relation": {name: metrics(generator, level, 10 + 13 * place) for place, name in enumerate(RELATIONS)},
+        "by_relation": {name: metrics(generator, level, count) for name, count in counts.items()},
         "by_kind": {kind: metrics(generator, level, 1900) for kind in ("1-1", "1-n", "n-1", "n-n")},
         "slices": {
             **{name: metrics(generator, level, 1000) for name in slices},
@@ -79,9 +80,7 @@ def make_content(picture: str = PICTURE) -> Content:
     return Content(
         title="Glyphs & friends",
         models=models,
-        data=DataSummary(
-            "glyphs", 7095, 26, {"train": 30427, "valid": 3803, "test": 3804}, 47492, 5700, 7095
-        ),
+        data=DataSummary("glyphs", 7095, 26, {"train": 30427, "valid": 3803, "test": 3804}, 47492, 5700, 7095),
         seed=17,
         versions={"pictokg": "0.1.0", "torch": "2.13.0"},
         command=f"pictokg demo --out {SCRIPT}",

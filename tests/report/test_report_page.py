@@ -126,15 +126,12 @@ def test_every_slice_is_on_the_page_with_its_count(content: Content):
 def test_relations_stand_in_the_order_of_what_pictures_and_words_bring(content: Content):
     plain, rich = content.models[1], content.models[5]  # the best without and with
     gain = {
-        name: rich.metric("mrr", "by_relation", name) - plain.metric("mrr", "by_relation", name)
-        for name in RELATIONS
+        name: rich.metric("mrr", "by_relation", name) - plain.metric("mrr", "by_relation", name) for name in RELATIONS
     }
     page = render(content)
     shown = re.findall(r"<th scope='row' title='(relation_\d+)'>.*?<td class='figure'>(.*?)</td>", page)
     assert [name for name, _ in shown] == sorted(RELATIONS, key=lambda name: -gain[name])
-    assert {name: text.replace("−", "-") for name, text in shown} == {
-        name: f"{gain[name]:+.3f}" for name in RELATIONS
-    }
+    assert {name: text.replace("−", "-") for name, text in shown} == {name: f"{gain[name]:+.3f}" for name in RELATIONS}
     assert "has general category" in page
 
 
@@ -142,9 +139,7 @@ def test_marks_of_a_relation_stand_where_its_figures_say(content: Content):
     page = render(content)
     strip = re.search(r"title='relation_7'>.*?<svg.*?aria-label='(.*?)'>(.*?)</svg>", page)
     values = [model.metric("mrr", "by_relation", "relation_7") for model in content.models]
-    assert strip[1] == "MRR: " + ", ".join(
-        f"{name} {value:.3f}" for name, value in zip(MODELS, values, strict=True)
-    )
+    assert strip[1] == "MRR: " + ", ".join(f"{name} {value:.3f}" for name, value in zip(MODELS, values, strict=True))
     places = [float(place) for place in re.findall(r"<circle cx='(.*?)%'", strip[2])]
     assert places == pytest.approx([4 + 92 * value for value in values], abs=0.01)
 
@@ -188,9 +183,7 @@ def test_one_model_gets_its_loss_and_its_relations_by_mrr(content: Content):
     assert "relative to the first epoch" not in page
     shown = re.findall(r"<th scope='row' title='(relation_\d+)'>.*?<td class='figure'>(.*?)</td>", page)
     figures = {name: only.metric("mrr", "by_relation", name) for name in RELATIONS}
-    assert shown == [
-        (name, f"{figures[name]:.3f}") for name in sorted(RELATIONS, key=lambda name: -figures[name])
-    ]
+    assert shown == [(name, f"{figures[name]:.3f}") for name in sorted(RELATIONS, key=lambda name: -figures[name])]
 
 
 def test_figures_that_do_not_exist_are_dashes(content: Content):
@@ -198,9 +191,7 @@ def test_figures_that_do_not_exist_are_dashes(content: Content):
         **content.models[0].evaluation,
         "metrics": dict.fromkeys(("mrr", "mr", "hits@1", "hits@3", "hits@10", "amri")),
     }
-    page = render(
-        replace(content, models=[replace(content.models[0], evaluation=empty), *content.models[1:]])
-    )
+    page = render(replace(content, models=[replace(content.models[0], evaluation=empty), *content.models[1:]]))
     assert table_rows(page, "Figures of every model")[0][2:] == ["–"] * 6 + ["8.2"]
 
 

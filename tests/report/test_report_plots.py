@@ -27,9 +27,7 @@ def test_loss_of_one_model_is_itself(content: Content):
 def test_validation_stands_at_the_second_it_was_made(content: Content):
     x, y = validation_plot(content.models).lines[0]
     assert x == pytest.approx([2.0, 4.0, 6.0, 8.0])
-    assert y == [
-        record["validation"]["mrr"] for record in content.models[0].history if "validation" in record
-    ]
+    assert y == [record["validation"]["mrr"] for record in content.models[0].history if "validation" in record]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
