@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -252,3 +255,15 @@ def test_nothing_encodes_to_nothing(files):
 def test_a_choice_that_does_not_exist_is_refused_with_the_nearest(spec, problem):
     with pytest.raises(ConfigError, match=problem):
         make_encoder(spec, "image")
+
+
+def test_all_linear_algebra_runs_on_one_thread_even_when_it_is_loaded_late():
+    code = (
+        "from pictokg.features.encoders.base import one_thread\n"
+        "with one_thread():\n"
+        "    import sklearn.decomposition, threadpoolctl\n"
+        "    found = [pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas']\n"
+        "assert found and set(found) == {1}, found\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
