@@ -8,24 +8,38 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from pictokg.features.table import FeatureTable
 
 
 class PooledRows(nn.Module):
-    """The mean of an entity's instances, held in memory beside the model.
+    """The mean of an entity's instances, standardised, one row an entity:
 
-    The mean commutes with a linear projection, so one row an entity is all that fusion by projection needs. The rows
-    are data: they move with the model and are not saved with it.
+        x_i = (mean_i − μ) / σ,   μ and σ the mean and deviation of each column over the entities that have rows
+
+    The mean commutes with a linear projection, so one row an entity is all that fusion by projection needs.
+    Standardised columns are learned alike, whatever the encoder made of them. The rows are data: they move with the
+    model and are not saved with it; μ and σ are, so that an entity never seen can be put on the same scale.
     """
 
     def __init__(self, table: FeatureTable) -> None:
         super().__init__()
-        mean = torch.from_numpy(table.mean())
         self.width = table.width
-        self.register_buffer("values", mean, persistent=False)
-        self.register_buffer("count", torch.from_numpy(table.counts.astype("int64")), persistent=False)
+        pooled, count = torch.from_numpy(table.mean()), torch.from_numpy(table.counts.astype("int64"))
+        there = pooled[count > 0]
+        self.register_buffer("centre", there.mean(dim=0) if len(there) else pooled.new_zeros(self.width))
+        self.register_buffer("scale", there.std(dim=0, correction=0).clamp_min(1e-6) if len(there) else pooled.new_ones(self.width))
+        self.register_buffer("values", self.standardise(pooled) * (count > 0).unsqueeze(1), persistent=False)
+        self.register_buffer("count", count, persistent=False)
+        self.centre: Tensor
+        self.scale: Tensor
         self.values: Tensor
         self.count: Tensor
+
+    def standardise(self, rows: Float[Tensor, "entities width"]) -> Float[Tensor, "entities width"]:
+        """Put mean rows, of entities of the graph or of others, on the scale of this table."""
+        return (rows - self.centre) / self.scale
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Rows (entities, width), zero where missing, and counts (entities,)."""

@@ -151,8 +151,12 @@ class Model(nn.Module):
         """Encode every entity once; returns the look-up to pass as `encode`."""
         was_training = self.training
         self.eval()
-        ids = torch.arange(self.num_entities, device=self.device)
-        static = torch.cat([self.encoder.encode_static(part) for part in ids.split(block)])
+        parts = torch.arange(self.num_entities, device=self.device).split(block)
+        first = self.encoder.encode_static(parts[0])
+        static = first.new_empty(self.num_entities, *first.shape[1:])
+        static[: len(first)] = first  # filled part by part: joining them at the end would need them twice
+        for part in parts[1:]:
+            static[part] = self.encoder.encode_static(part)
         self.train(was_training)
         return static.__getitem__
 

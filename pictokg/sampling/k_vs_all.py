@@ -11,31 +11,32 @@ from pictokg.sampling.one_vs_all import known_among
 
 
 class KVsAll(Sampler):
-    """Questions are asked once, whatever the number of their answers; all answers are labelled (Dettmers et al., 2018).
+    """Each distinct question once an epoch, with all its answers labelled (Dettmers et al., AAAI 2018).
 
-    A triple's question is skipped when an earlier triple of the batch asks the same, so a question with many answers
-    still comes up more often than one with few, once per batch at most.
+    A question is asked with the triple of its smallest answer and skipped with the others, so that an epoch over the
+    triples is an epoch over the questions: much cheaper than 1-vs-all where questions have many answers.
     """
 
     needs = frozenset({"labels"})
 
     def questions(self, triples: Tensor, context: Context) -> list[Question]:
-        """The distinct questions of the batch."""
-        return [_distinct(query, answer) for query, answer in super().questions(triples, context)]
+        """The questions of the batch whose turn it is."""
+        asked = []
+        for query, answer in super().questions(triples, context):
+            turn = answer == smallest_known(query, context)
+            if turn.any():
+                asked.append((query[turn], answer[turn]))
+        return asked
 
     def __call__(self, query: Query, answer: Tensor, context: Context) -> Negatives:
         """All ids of the pool with labels (B, P)."""
         pool = pool_of(query, context)
-        return Negatives(
-            pool,
-            label=known_among(query, pool, context),
-            answer_column=torch.searchsorted(pool, answer.contiguous()),
-        )
+        column = torch.searchsorted(pool, answer.contiguous())
+        return Negatives(pool, label=known_among(query, pool, context), answer_column=column)
 
 
-def _distinct(query: Query, answer: Tensor) -> Question:
-    pairs = torch.stack(query.given, dim=1)
-    distinct, group = pairs.unique(dim=0, return_inverse=True)
-    first = torch.full((len(distinct),), len(pairs), device=pairs.device)
-    first = first.scatter_reduce(0, group, torch.arange(len(pairs), device=pairs.device), reduce="amin")
-    return query[first], answer[first]
+def smallest_known(query: Query, context: Context) -> Tensor:
+    """The smallest known answer of each question (B,); there is one, because the question comes from a triple."""
+    rows, ids = context.known.answers(query)
+    smallest = torch.full((len(query),), torch.iinfo(torch.long).max, device=ids.device)
+    return smallest.scatter_reduce(0, rows, ids, reduce="amin")

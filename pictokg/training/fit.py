@@ -23,6 +23,7 @@ from pictokg.training.checkpoint import (
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
+    from pictokg.graph.known import Known
     from pictokg.training.loop import EpochReport, Trainer
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0  # an epoch of a small graph takes milliseconds, its checkpoint should not cost more
@@ -57,7 +58,7 @@ def fit(
         on_epoch: called with each epoch's record.
     """
     progress = _restore(trainer, folder) if resume and folder else Progress()
-    keeper = Keeper(trainer, folder)
+    keeper = Keeper(trainer, folder, data.known())
     validation = validation_data(data, trainer.options.validation_triples, trainer.options.seed)
     if not progress.finished:
         for report in trainer.epochs():
@@ -85,10 +86,10 @@ def validation_data(data: Dataset, at_most: int, seed: int) -> Dataset | None:
 
 
 class Keeper:
-    """Keeps the best parameters, in the run folder or in memory, and the checkpoint to resume from."""
+    """Keeps the best parameters, in the run folder or in memory, the checkpoint to resume from, the true answers."""
 
-    def __init__(self, trainer: Trainer, folder: Path | None) -> None:
-        self.trainer, self.folder = trainer, folder
+    def __init__(self, trainer: Trainer, folder: Path | None, known: Known) -> None:
+        self.trainer, self.folder, self.known = trainer, folder, known
         self._best: dict[str, Any] | None = None
         self._saved = time.monotonic()
 
@@ -149,10 +150,12 @@ def _record(
     due = options.validate_every and (report.epoch % options.validate_every == 0 or report.epoch == options.epochs)
     if not due or validation is None:
         return record
-    from pictokg.evaluation.ranking import evaluate
+    from pictokg.evaluation.metrics import summarise
+    from pictokg.evaluation.ranking import rank
 
     start = time.perf_counter()
-    metrics = evaluate(trainer.model, validation, "validation").metrics
+    ranks = rank(trainer.model, validation, "validation", known=keeper.known)
+    metrics = summarise(ranks.by("realistic"), ranks.candidates)
     record["validation"] = {**metrics, "seconds": time.perf_counter() - start}
     mrr = metrics["mrr"]
     assert mrr is not None, "a validation split that is not empty has an MRR"

@@ -81,6 +81,8 @@ def training_loss(model: Model, objective: Objective, triples: Tensor, context: 
     """The loss of a batch of triples: mean over its questions, plus penalties."""
     questions = objective.sampler.questions(triples, context)
     drawn = [(query, answer, objective.sampler(query, answer, context)) for query, answer in questions]
+    if not drawn:  # k_vs_all: the turn of none of these questions
+        return model.relations.weight.sum() * 0.0
     memo(torch.cat(_entities(drawn)).unique())
     per_question, terms = [], []
     for query, answer, negatives in drawn:

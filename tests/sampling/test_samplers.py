@@ -135,14 +135,21 @@ def test_one_vs_all_masks_other_known_answers_but_not_the_own(context, triples):
             assert drawn.weight[row, entity] == (0.0 if known_and_other else 1.0)
 
 
-def test_k_vs_all_labels_every_known_answer_and_asks_each_question_once(context, triples):
+def test_k_vs_all_asks_each_question_once_an_epoch_and_labels_every_known_answer(context, triples):
     sampler = KVsAll()
     facts = set(map(tuple, triples.tolist()))
-    query, answer = next(found for found in sampler.questions(triples, context) if found[0].side is Side.TAIL)
-    pairs = [tuple(pair) for pair in torch.stack(query.given, 1).tolist()]
-    assert len(pairs) == len(set(pairs)) == len({(head, relation) for head, relation, _ in facts})
-    label = sampler(query, answer, context).label
-    for row, (head, relation) in enumerate(pairs):
-        assert [entity for entity in range(len(context.pool)) if label[row, entity] == 1] == sorted(
-            tail for h, r, tail in facts if (h, r) == (head, relation)
-        )
+    asked = []
+    for batch in triples.split(7):
+        for query, answer in sampler.questions(batch, context):
+            label = sampler(query, answer, context).label
+            given = zip(*(slot.tolist() for slot in query.given), strict=True)
+            asked += [(query.side, pair) for pair in given]
+            for row, triple in enumerate(query.with_answer(answer).tolist()):
+                answers = {fact[query.side] for fact in facts if _same_question(fact, triple, query.side)}
+                assert {entity for entity in range(len(context.pool)) if label[row, entity] == 1} == answers
+    assert len(asked) == len(set(asked))
+    assert len(asked) == len({fact[:2] for fact in facts}) + len({fact[1:] for fact in facts})
+
+
+def _same_question(fact, triple, side):
+    return all(fact[slot] == triple[slot] for slot in Side if slot is not side)
