@@ -24,6 +24,7 @@ OPEN = ("features",)  # modality → table or encoder; any key is a modality
 NAMED = (*catalogue.PACKAGES, "optimiser")  # sections that choose a part by name
 SECTIONS = (*catalogue.PACKAGES, *FIXED, *OPEN)
 NONE = "none"  # regulariser = "none"
+LARGE_GRAPH = 50_000  # entities above which a step must not score all of them
 
 Options = dict[str, Any]
 
@@ -61,6 +62,7 @@ def configure(
     file: Path | None = None,
     parts: Mapping[str, str] | None = None,
     settings: Sequence[tuple[str, Any]] = (),
+    large: bool = False,
 ) -> Config:
     """Put a configuration together.
 
@@ -70,6 +72,7 @@ def configure(
         parts: section → name of the part, as from --sampler or --loss.
         settings: (key, value) pairs; a bare key where only one section has it, else "section.key". The name of a
             section is a key too: ("scoring", "rotate"). Text is read as TOML reads it.
+        large: take the model's defaults for graphs of more than LARGE_GRAPH entities, where it has others for them.
 
     Raises:
         ConfigError: an unknown section, key, part or a value of the wrong kind, with what is allowed.
@@ -82,8 +85,10 @@ def configure(
 
     sections: dict[str, Options] = {section: {} for section in SECTIONS}
     sections["model"]["name"] = chosen
-    for section, options in getattr(catalogue.module_of("model", chosen), "DEFAULTS", {}).items():
-        sections[section] = dict(options)
+    module = catalogue.module_of("model", chosen)
+    for table in ("DEFAULTS", "DEFAULTS_LARGE") if large else ("DEFAULTS",):
+        for section, options in getattr(module, table, {}).items():
+            sections[section] = dict(options)
     for section, options in written.items():
         _choose(
             sections,

@@ -1,12 +1,13 @@
 """A run is a folder, written before the first epoch: configuration, environment, vocabularies; then what is learned.
 
-RUN/config.toml  run.json  entities.txt  relations.txt  metrics.jsonl  checkpoints/{best,last}.safetensors  features/
+RUN/config.toml  run.json  entities.txt  relations.txt  features/  metrics.jsonl  checkpoints/{best,last}.safetensors
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -49,19 +50,26 @@ def create(folder: Path, config: Config, data: Dataset, command: list[str]) -> N
     Raises:
         DataError: the folder holds a run or other files already.
     """
-    if folder.exists() and any(folder.iterdir()):
-        what = "a run" if (folder / "config.toml").exists() else "files that are no run"
-        raise DataError(
-            f"holds {what} already",
-            file=folder,
-            remedy="choose another --out, or go on with: pictokg train --resume RUN",
-        )
+    refuse_other_files(folder)
     description = json.dumps(_description(data, command), indent=2, ensure_ascii=False) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     data.graph.entities.save(folder / "entities.txt")
     data.graph.relations.save(folder / "relations.txt")
     write_text(folder / "run.json", description)
+    for modality, fitted in data.encoders.items():  # so that an entity never seen can be encoded later
+        shutil.copytree(fitted, folder / "features" / modality)
     write_text(folder / "config.toml", config.to_toml())  # last: a folder with a configuration is a whole run
+
+
+def refuse_other_files(folder: Path) -> None:
+    """DataError when a folder is not free for a new run."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError("is a file", file=folder, remedy="choose a folder for --out")
+    if folder.exists() and any(folder.iterdir()):
+        whole = (folder / "config.toml").exists()
+        remedy = f"go on with it: pictokg train --resume {folder}, or " if whole else ""
+        what = "a run" if whole else "files that are no run"
+        raise DataError(f"holds {what} already", file=folder, remedy=f"{remedy}choose another --out")
 
 
 def load_config(folder: Path) -> Config:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,24 +51,29 @@ def train(
         progress, folder = _resume(resume, device, data), resume
     else:
         assert source is not None, "checked above"
+        if out is None:
+            raise ConfigError("say where to write the run: --out RUN")
         pairs = [parse_setting(text) for text in settings or []]
         if seed is not None:
             pairs.append(("training.seed", seed))
-        choice = configure(model or None, file=config, parts={"sampler": sampler, "loss": loss}, settings=pairs)
-        if out is None:
-            raise ConfigError("say where to write the run: --out RUN")
-        progress, folder = _start(source, choice, out, device), out
+        choose = partial(
+            configure, model or None, file=config, parts={"sampler": sampler, "loss": loss}, settings=pairs
+        )
+        progress, folder = _start(source, choose, out, device), out
     _report(progress, folder, as_json)
 
 
-def _start(source: str, config: Config, out: Path, device: str) -> Progress:
+def _start(source: str, choose: Callable[..., Config], out: Path, device: str) -> Progress:
     """Read (and where needed encode) the data, write the run folder, train."""
     from pictokg.assembly import modalities_read
     from pictokg.cli.data import load_for_people
-    from pictokg.run import create, with_features
+    from pictokg.config import LARGE_GRAPH
+    from pictokg.run import create, refuse_other_files, with_features
 
+    config = choose()  # before the data are read: a typo should not cost the time of reading them
+    refuse_other_files(out)
     data = load_for_people(source, config.options("features"), lambda available: modalities_read(config, available))
-    config = with_features(config, data)
+    config = with_features(choose(large=data.graph.num_entities > LARGE_GRAPH), data)
     create(out, config, data, sys.argv)
     return train_to_end(config, data, out, device)[1]
 
@@ -84,12 +91,12 @@ def train_to_end(
 ) -> tuple[Model, Progress]:
     """Train with a progress bar; the model with its best parameters, and how it went."""
     from pictokg.assembly import build_model, build_trainer, seed_of
-    from pictokg.training.fit import fit
+    from pictokg.training.fit import fit, last_path
     from pictokg.training.warm_start import warm_start
 
     model = build_model(config, data, seed=seed_of(config))
     start = config.options("training")["warm_start"]
-    if start and not resume:
+    if start and not (resume and last_path(folder).exists()):
         warm_start(model, data, Path(start))
     model.to(device)
     with progress_bar("training", None, "triples") as (bar, task):

@@ -30,6 +30,7 @@ class Dataset:
         pictures: entity name → picture files.
         negatives: split → triples (n, 3) known to be false, where a folder gives them.
         relation_groups: group → relation names, for which metrics are also given apart.
+        encoders: modality → folder of what the table's encoder fitted, where one made it.
         folder: where it was read from; None for graphs made in memory.
         notes: what was skipped while reading, to be shown to the user.
     """
@@ -44,6 +45,7 @@ class Dataset:
     pictures: Mapping[str, list[Path]] = field(default_factory=dict)
     negatives: Mapping[str, np.ndarray] = field(default_factory=dict)
     relation_groups: Mapping[str, list[str]] = field(default_factory=dict)
+    encoders: Mapping[str, Path] = field(default_factory=dict)
     folder: Path | None = None
     notes: tuple[str, ...] = ()
 
@@ -82,4 +84,13 @@ class Dataset:
 
     def text_of(self, entity: str) -> str:
         """All words of an entity, label before description; empty when it has none."""
-        return " ".join(filter(None, (self.labels.get(entity), self.descriptions.get(entity))))
+        return words_of(entity, self.labels, self.descriptions)
+
+
+def words_of(entity: str, labels: Mapping[str, str], descriptions: Mapping[str, str]) -> str:
+    r"""Label and description of an entity, a line each; empty when it has neither.
+
+    >>> words_of("Q90", {"Q90": "Paris"}, {"Q90": "Capital of France."})
+    'Paris\nCapital of France.'
+    """
+    return "\n".join(filter(None, (labels.get(entity), descriptions.get(entity))))

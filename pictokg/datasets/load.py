@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pictokg.datasets.dataset import Dataset
+from pictokg.datasets.dataset import Dataset, words_of
 from pictokg.errors import ConfigError, nearest
 from pictokg.features import store
 from pictokg.features.place import features_folder
@@ -63,6 +63,7 @@ def load(
         graph=raw.graph,
         tables={modality: tables.load(modality) for modality in wanted},
         features={modality: tables.choice(modality) for modality in wanted},
+        encoders={modality: fitted for modality in wanted if (fitted := tables.fitted(modality))},
         labels=raw.labels,
         descriptions=raw.descriptions,
         relation_labels=raw.relation_labels,
@@ -115,6 +116,15 @@ class Tables:
             self.say(f"{modality}: taking {there[0]} of {', '.join(there)}; choose with --set features.{modality}=NAME")
         return self._read(choice) if choice in there else self._encode(modality, choice)
 
+    def fitted(self, modality: str) -> Path | None:
+        """The folder of what the encoder of a modality's table fitted; None where the table came from elsewhere."""
+        from pictokg.features.encoders import make_encoder, names, table_name
+
+        choice = self.choice(modality)
+        if choice.partition(":")[0] not in names():
+            return None
+        return store.encoder_folder(features_folder(self.raw.path) / table_name(make_encoder(choice)))
+
     def _names(self) -> dict[str, str]:
         """Table → modality, of stored tables and of .npz files named MODALITY_ANYTHING."""
         files = {
@@ -148,7 +158,8 @@ class Tables:
         if modality == "image":
             items = Items.of_pictures(self.raw.pictures, entities, self.raw.path)
         else:
-            items = Items.of_texts({name: self._words(name) for name in entities.names}, entities)
+            words = {name: words_of(name, self.raw.labels, self.raw.descriptions) for name in entities.names}
+            items = Items.of_texts(words, entities)
         folder = features_folder(self.raw.path) / table_name(encoder)
         made = encode(items, encoder, folder, progress=partial(self.progress, modality) if self.progress else None)
         how = "read from" if made.cached else f"encoded at {made.rate:,.0f}/s into"
@@ -156,9 +167,6 @@ class Tables:
         for note in made.notes:
             self.say(f"note: {modality}: {note}")
         return made.table
-
-    def _words(self, entity: str) -> str:
-        return " ".join(filter(None, (self.raw.labels.get(entity), self.raw.descriptions.get(entity))))
 
 
 def _folder_of(source: str | Path, say: Say) -> Path:

@@ -20,7 +20,7 @@ Aggregation = Literal["attention", "average", "maximum"]
 
 
 class ImageAttention(EntityEncoder):
-    """Two views an entity, (entities, 2, dim): its structure vector e_S and its image vector (Xie et al., IJCAI 2017)
+    """Two views an entity, (entities, 2, dim): structure vector e_S and image vector e_I (Xie et al., IJCAI 2017)
 
         e_I = Σ_k a_k p_k,   p_k = M f_k,   a_k = softmax_k(p_k · e_S)
 

@@ -28,8 +28,9 @@ class PooledRows(nn.Module):
         self.width = table.width
         pooled, count = torch.from_numpy(table.mean()), torch.from_numpy(table.counts.astype("int64"))
         there = pooled[count > 0]
-        self.register_buffer("centre", there.mean(dim=0) if len(there) else pooled.new_zeros(self.width))
-        self.register_buffer("scale", there.std(dim=0, correction=0).clamp_min(1e-6) if len(there) else pooled.new_ones(self.width))
+        empty = pooled.new_zeros(1, self.width)
+        self.register_buffer("centre", (there if len(there) else empty).mean(dim=0))
+        self.register_buffer("scale", (there if len(there) else empty).std(dim=0, correction=0).clamp_min(1e-6))
         self.register_buffer("values", self.standardise(pooled) * (count > 0).unsqueeze(1), persistent=False)
         self.register_buffer("count", count, persistent=False)
         self.centre: Tensor

@@ -30,7 +30,7 @@ class Model(nn.Module):
         num_relations: relations of the graph.
         inverse: give every relation a reciprocal r⁻¹ and turn each head query (?, r, t) into (t, r⁻¹, ?)
             (Lacroix et al., ICML 2018).
-        term_sets: names for sets of score terms, for models whose entities have several views; the first is the default.
+        term_sets: names for sets of score terms, for models whose entities have several views.
 
     Attributes:
         name: what `build` was asked for; tells `fit` which defaults suit the model.

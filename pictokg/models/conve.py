@@ -20,7 +20,7 @@ DEFAULTS = {
 
 
 def build(data: Dataset, *, dim: int = 200, channels: int = 32) -> Model:
-    """ConvE: f(h, r, t) = relu(vec(relu([h̄; r̄] * ω)) W) · t + b_t, with reciprocal relations (Dettmers et al., AAAI 2018).
+    """ConvE: f(h, r, t) = relu(vec(relu([h̄; r̄] * ω)) W) · t + b_t, with reciprocal relations (Dettmers et al., 2018).
 
     Args:
         data: graph to learn; dim: width of a vector; channels: feature maps of the convolution.

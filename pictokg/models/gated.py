@@ -24,6 +24,11 @@ DEFAULTS = {
     "optimiser": {"name": "adagrad", "learning_rate": 0.1},
     "training": {"epochs": 40, "batch_size": 512},
 }
+DEFAULTS_LARGE = {
+    "sampler": {"name": "uniform", "negatives": 1024, "shared": True},
+    "optimiser": {"name": "row_adagrad", "sparse": True},
+    "training": {"epochs": 20, "batch_size": 2048},
+}
 
 
 def build(

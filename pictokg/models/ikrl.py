@@ -40,7 +40,7 @@ def build(
     """IKRL: E(h, r, t) = E_SS + E_SI + E_IS + E_II,  E_XY = ‖h_X + r − t_Y‖;  the score is −E.
 
     Trained with one hinge on the sum of the energies and with entity and relation corruption, as the paper says. For
-    the released code's objective: loss=separate_margin, attention_gradient=false, sampler.side=coin, sampler.negatives=1;
+    the released code's objective: loss=separate_margin, attention_gradient=false, side=coin, negatives=1;
     for its start: training.warm_start=RUN of a transe model.
 
     Args:

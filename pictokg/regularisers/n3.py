@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class N3(Regulariser):
-    """λ · mean over the batch of ‖a‖₃³ + ‖r‖₃³ + ‖t‖₃³, complex numbers by their modulus (Lacroix et al., ICML 2018)."""
+    """λ · mean over the batch of ‖a‖₃³ + ‖r‖₃³ + ‖t‖₃³, complex numbers by modulus (Lacroix et al., ICML 2018)."""
 
     def __init__(self, weight: float = 0.01) -> None:
         self._cubes = Lp(weight, power=3)

@@ -124,7 +124,7 @@ class Trainer:
         self.model.train()
         total = 0.0
         # Every epoch starts from its own seed, so an epoch's draws do not depend on how the run got there: a resumed
-        # run repeats an unbroken one without saving generators. Dropout draws from the global generator, hence the fork.
+        # run repeats an unbroken one without saving generators. Dropout draws from the global one, hence the fork.
         seed = self.options.seed * 1_000_003 + self.epoch
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):

@@ -1,0 +1,123 @@
+"""Run a plan: every row with every seed, model selection on valid, figures on test.
+
+    python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --data FOLDER_OR_glyphs --out runs/quality
+    python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --out runs/quality --table     # only print
+
+A plan names the protocol, the seeds and the rows (model, settings, and for models with several score terms which of
+them to rank with). Finished (row, seed) pairs are kept, so a killed grid goes on; several processes may share one --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tomllib
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+SHOWN = ("mrr", "hits@1", "hits@3", "hits@10", "mr")
+
+
+def run_row(row: dict[str, Any], seed: int, data: Any, file: Path) -> None:
+    """Train one row with one seed, evaluate it on test under each set of terms, write the figures."""
+    from pictokg.assembly import build_model, build_trainer
+    from pictokg.config import configure
+    from pictokg.evaluation.ranking import evaluate
+    from pictokg.training.fit import fit
+
+    settings = [*row.get("settings", {}).items(), ("training.seed", seed)]
+    config = configure(row["model"], settings=settings)
+    model = build_model(config, data, seed=seed)
+    progress = fit(build_trainer(config, model, data), data)
+    seconds = sum(epoch["seconds"] for epoch in progress.history)
+    figures: dict[str, Any] = {}
+    for terms in row.get("terms", [""]):
+        if terms:
+            model.use_terms(terms)
+        report = evaluate(model, data, "test").to_dict()
+        figures[terms] = {key: report[key] for key in ("metrics", "by_relation", "slices")}
+    result = {
+        "row": row["name"],
+        "seed": seed,
+        "config": {section: dict(options) for section, options in config.sections.items()},
+        "epochs": len(progress.history),
+        "best_epoch": progress.best_epoch,
+        "valid_mrr": progress.best_mrr,
+        "seconds": seconds,
+        "test": figures,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(result, indent=1))
+    temporary.replace(file)
+
+
+def print_table(plan: dict[str, Any], out: Path) -> None:
+    """Print mean ± standard deviation over the seeds, a line a row and set of terms."""
+    groups = plan.get("slices", [])
+    header = ["row", "seeds", "valid mrr", *SHOWN, *(f"mrr {name}" for name in groups), "seconds"]
+    print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
+    for row in plan["rows"]:
+        files = [out / f"{row['name']}-{seed}.json" for seed in plan["seeds"]]
+        results = [json.loads(file.read_text()) for file in files if file.exists()]
+        for terms in row.get("terms", [""]) if results else []:
+            tests = [result["test"][terms] for result in results]
+            cells = [row["name"] + (f" {terms.upper()}" if terms else ""), str(len(results))]
+            cells.append(spread([result["valid_mrr"] for result in results]))
+            cells += [spread([test["metrics"][key] for test in tests]) for key in SHOWN]
+            cells += [spread([test["slices"][name]["mrr"] for test in tests]) for name in groups]
+            print("| " + " | ".join([*cells, f"{mean(result['seconds'] for result in results):.0f}"]) + " |")
+
+
+def spread(values: list[float | None]) -> str:
+    """Mean ± standard deviation."""
+    numbers = [value for value in values if value is not None]
+    if not numbers:
+        return "–"
+    digits = 1 if mean(numbers) > 2 else 3
+    text = f"{mean(numbers):.{digits}f}"
+    return text + (f" ± {stdev(numbers):.{digits}f}" if len(numbers) > 1 else "")
+
+
+def load(source: str) -> Any:
+    from pictokg.datasets.load import load as load_data
+
+    return load_data(source, say=print)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--data", help="data folder, or glyphs; the plan's by default")
+    parser.add_argument("--out", type=Path, default=Path("runs/quality"))
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--table", action="store_true", help="print the table of what is finished, run nothing")
+    arguments = parser.parse_args()
+    plan = tomllib.loads(arguments.plan.read_text())
+    out = arguments.out / arguments.plan.stem
+    if not arguments.table:
+        import torch
+
+        if arguments.threads:
+            torch.set_num_threads(arguments.threads)
+        data = load(arguments.data or plan["data"])
+        for seed in plan["seeds"]:
+            for row in plan["rows"]:
+                file = out / f"{row['name']}-{seed}.json"
+                claim = file.with_suffix(".running")
+                if file.exists() or claim.exists():
+                    continue
+                out.mkdir(parents=True, exist_ok=True)
+                claim.touch()
+                print(f"{row['name']}, seed {seed}", flush=True)
+                try:
+                    run_row(row, seed, data, file)
+                finally:
+                    claim.unlink(missing_ok=True)
+    print_table(plan, out)
+
+
+if __name__ == "__main__":
+    main()
