@@ -28,8 +28,12 @@ def find_new_facts(predictor: Predictor, at_most: int = 24, a_relation: int = 2)
     facts: list[NewFact] = []
     for relation, heads in open_questions(data.graph.triples()).items():
         questions = [(entities[head], relations[relation], None) for head in heads]
-        answered = predictor.answers(questions, k=1, new_only=True)
-        found = [(answers[0], head) for answers, (head, _, _) in zip(answered, questions, strict=True) if answers]
+        answered = predictor.answers(questions, k=2, new_only=True)
+        found = [
+            (answer, head)
+            for answers, (head, _, _) in zip(answered, questions, strict=True)
+            for answer in [answer for answer in answers if answer.name != head][:1]  # itself says nothing
+        ]
         found.sort(key=lambda pair: (-pair[0].score, pair[1]))
         words = data.relation_labels.get(relations[relation]) or relations[relation]
         facts += [
@@ -39,7 +43,7 @@ def find_new_facts(predictor: Predictor, at_most: int = 24, a_relation: int = 2)
     return facts[:at_most]
 
 
-def open_questions(triples: np.ndarray, a_relation: int = 64) -> dict[int, list[int]]:
+def open_questions(triples: np.ndarray, a_relation: int = 64, least_share: float = 0.5) -> dict[int, list[int]]:
     """Find heads that lack a relation that their like have: relation → heads, the oddest lack first.
 
     Two entities are alike when they are heads of the same relations. How odd it is that a head lacks r is the share of
@@ -48,6 +52,7 @@ def open_questions(triples: np.ndarray, a_relation: int = 64) -> dict[int, list[
     Args:
         triples: (n, 3), all that is known.
         a_relation: questions a relation at most.
+        least_share: what share must have the relation.
 
     >>> cat, dog, fox = 0, 1, 2
     >>> has_name, has_sound = 0, 1
@@ -66,7 +71,8 @@ def open_questions(triples: np.ndarray, a_relation: int = 64) -> dict[int, list[
         for relation in has:
             lacking = alike.get(has - {relation}, [])
             share = len(owners) / (len(owners) + len(lacking))
-            lacks += [(-share, head, relation) for head in lacking]
+            if share >= least_share:
+                lacks += [(-share, head, relation) for head in lacking]
     questions: dict[int, list[int]] = {}
     for _, head, relation in sorted(lacks):
         asked = questions.setdefault(relation, [])

@@ -135,9 +135,9 @@ def facts_table(content: Content) -> str:
     )
     return section(
         "New facts",
-        f"What {escape(content.predicted_by) or 'the model'} answers where the graph has no answer: each fact"
-        " is in no split. Nobody has checked them. Scores compare answers to one question; they are no"
-        " probabilities.",
+        f"What {escape(content.predicted_by) or 'the model'} answers where the graph has no answer, though most"
+        " entities with the same other relations have one. Each fact is in no split, and nobody has checked them."
+        " Scores compare answers about one relation; they are no probabilities.",
         table if rows else "",
     )
 

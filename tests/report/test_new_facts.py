@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pictokg.assembly import build
 from pictokg.datasets.dataset import Dataset
@@ -25,6 +26,12 @@ def test_the_oddest_lacks_come_first_and_are_cut_off():
     assert open_questions(np.array(known), a_relation=4)[1] == [29, 10, 11, 12]
 
 
+def test_lacks_that_most_of_the_like_share_are_no_questions():
+    known = [[head, 0, 50] for head in range(20)] + [[head, 1, 51] for head in range(9)]
+    assert open_questions(np.array(known)) == {}
+    assert open_questions(np.array(known), least_share=0.45) == {1: list(range(9, 20))}
+
+
 def test_a_fact_that_is_known_twice_counts_once():
     known = np.array([[0, 0, 7], [1, 0, 7], [1, 1, 8]])
     assert open_questions(np.concatenate([known, known])) == open_questions(known) == {1: [0]}
@@ -43,6 +50,10 @@ def test_new_facts_are_in_no_split_and_have_the_best_scores(data: Dataset):
         assert head in heads
         assert (head, relation, tail) not in known
         assert fact.relation == data.graph.relations.name(relation)
-        everything = predictor.answers([(names.name(head), fact.relation, None) for head in heads], k=len(names))
-        assert fact.score == max(answer.score for answers in everything for answer in answers if not answer.known)
+        best = -float("inf")
+        for asked_head in map(names.name, heads):
+            answers = predictor.answers([(asked_head, fact.relation, None)], k=len(names))[0]
+            best = max(best, *(a.score for a in answers if not a.known and a.name != asked_head))
+        assert fact.score == pytest.approx(best)
+        assert fact.head.name != fact.tail.name
         assert fact.head.label == f"entity {head}"
