@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,7 +53,28 @@ def prepare(device: str, threads: int) -> None:
 
 @contextmanager
 def progress_bar(description: str, total: float | None, unit: str = "") -> Iterator[tuple[Progress, Any]]:
-    """A progress bar on stderr that also shows the rate; silent where stderr is no terminal."""
+    """A progress bar on stderr; nothing is drawn where stderr is no terminal, but lines printed above it are."""
+    with _progress(unit, console()) as progress:
+        yield progress, progress.add_task(description, total=total, note="")
+
+
+@contextmanager
+def encoding_bars(screen: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar a modality that is being encoded, with its rate; gives the function to report progress to."""
+    with _progress("items", screen) as progress:
+        started: dict[str, tuple[Any, float]] = {}
+
+        def show(modality: str, done: int, total: int) -> None:
+            if modality not in started:
+                started[modality] = progress.add_task(f"encoding {modality}", total=total, note=""), time.monotonic()
+            task, start = started[modality]
+            rate = done / max(time.monotonic() - start, 1e-3)
+            progress.update(task, completed=done, note=f"{rate:,.0f}/s")
+
+        yield show
+
+
+def _progress(unit: str, screen: Console) -> Progress:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -71,5 +93,4 @@ def progress_bar(description: str, total: float | None, unit: str = "") -> Itera
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console(), transient=True) as progress:
-        yield progress, progress.add_task(description, total=total, note="")
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pictokg.cli.common import console
+from pictokg.cli.common import console, encoding_bars
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
@@ -27,12 +27,17 @@ def load_for_people(
     from pictokg.errors import DataWarning
 
     screen = console()
-    data = load(source, features=features, modalities=wanted, say=lambda line: screen.print(line))
+
+    def say(line: str) -> None:
+        screen.print(line, markup=False, soft_wrap=True)
+
+    with encoding_bars(screen) as show:
+        data = load(source, features=features, modalities=wanted, say=say, progress=show)
     for note in data.notes:
-        screen.print(f"note: {note}", markup=False)
+        say(f"note: {note}")
     for finding in warn_if_leaking(data.graph):
         warnings.warn(finding, DataWarning, stacklevel=1)
     graph = data.graph
     sizes = ", ".join(f"{len(triples):,} {name}" for name, triples in graph.splits.items())
-    screen.print(f"{data.name}: {graph.num_entities:,} entities, {graph.num_relations:,} relations; triples: {sizes}")
+    say(f"{data.name}: {graph.num_entities:,} entities, {graph.num_relations:,} relations; triples: {sizes}")
     return data

@@ -42,9 +42,11 @@ def evaluate(
     data: DataFolder = None,
 ) -> None:
     """Say how good a run is: MRR, mean rank and Hits@k over all entities, by side, relation and slice."""
+    from pictokg.cli.reporting import write_run_report
     from pictokg.evaluation.options import RankingOptions
     from pictokg.evaluation.ranking import evaluate as rank_all
     from pictokg.run import load_run
+    from pictokg.training.fit import read_metrics
 
     options = RankingOptions(
         filtered=not raw,
@@ -66,6 +68,8 @@ def evaluate(
             options,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+    if (split, terms, options.sampled, options.filtered) == ("test", None, None, True):
+        write_run_report(run, trained.data, read_metrics(run), report.to_dict())
     if as_json:
         print_json({**report.to_dict(), "terms": terms})
         return

@@ -65,17 +65,18 @@ def train(
 
 def _start(source: str, choose: Callable[..., Config], out: Path, device: str) -> Progress:
     """Read (and where needed encode) the data, write the run folder, train."""
-    from pictokg.assembly import modalities_read
+    from pictokg.assembly import build_objective, modalities_read
     from pictokg.cli.data import load_for_people
     from pictokg.config import LARGE_GRAPH
     from pictokg.run import create, refuse_other_files, with_features
 
     config = choose()  # before the data are read: a typo should not cost the time of reading them
+    build_objective(config)
     refuse_other_files(out)
     data = load_for_people(source, config.options("features"), lambda available: modalities_read(config, available))
     config = with_features(choose(large=data.graph.num_entities > LARGE_GRAPH), data)
     create(out, config, data, sys.argv)
-    return train_to_end(config, data, out, device)[1]
+    return _train(config, data, out, device)
 
 
 def _resume(folder: Path, device: str, source: str | None) -> Progress:
@@ -83,7 +84,16 @@ def _resume(folder: Path, device: str, source: str | None) -> Progress:
     from pictokg.run import load_config, load_data
 
     config = load_config(folder)
-    return train_to_end(config, load_data(folder, config, source), folder, device, resume=True)[1]
+    return _train(config, load_data(folder, config, source), folder, device, resume=True)
+
+
+def _train(config: Config, data: Dataset, folder: Path, device: str, *, resume: bool = False) -> Progress:
+    """Train to the end and write the report of the run."""
+    from pictokg.cli.reporting import write_run_report
+
+    _, progress = train_to_end(config, data, folder, device, resume=resume)
+    write_run_report(folder, data, progress.history)
+    return progress
 
 
 def train_to_end(

@@ -23,7 +23,8 @@ class Gating(EntityEncoder):
     Args:
         structure: table of learned rows; tables: the modalities to fuse, one pooled row an entity each.
         use_structure: False leaves the rows out, so that entities are what their modalities say.
-        dropout: on the modality rows before projection; modality_dropout: chance to lose a whole modality.
+        dropout: on feature rows before projection; structure_dropout: on structure rows, which learn their entity by
+            heart unless some of each is missing at every step; modality_dropout: chance to lose a whole modality.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Gating(EntityEncoder):
         *,
         use_structure: bool = True,
         dropout: float = 0.0,
+        structure_dropout: float = 0.0,
         modality_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -43,7 +45,7 @@ class Gating(EntityEncoder):
         self.project = nn.ModuleDict({name: nn.Linear(table.width, width) for name, table in tables.items()})
         gated = [*([STRUCTURE] if use_structure else []), *tables]
         self.gate = nn.ModuleDict({name: nn.Linear(width, width) for name in gated})
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.structure_dropout = nn.Dropout(dropout), nn.Dropout(structure_dropout)
         self.modality_dropout = modality_dropout
 
     def rows(self, ids: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -65,7 +67,7 @@ class Gating(EntityEncoder):
         parts: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         if self.use_structure and structure is not None:
-            parts[STRUCTURE] = structure
+            parts[STRUCTURE] = self.structure_dropout(structure)
             present[STRUCTURE] = torch.ones(len(structure), dtype=torch.bool, device=structure.device)
         for name, row in rows.items():
             parts[name] = self.project[name](self.dropout(row.to(self.structure.weight.dtype)))

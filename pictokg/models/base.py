@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query, Side
+from pictokg.models._expansion import relation_terms, terms_by_relation, triple_terms
 from pictokg.scoring.views import pairwise_terms, term_names, weights_of
 
 if TYPE_CHECKING:
@@ -110,15 +111,15 @@ class Model(nn.Module):
         """Score as `score` does, but keep the terms apart, in the order of `term_names`."""
         encode = encode or self.encode
         if query.side is Side.RELATION:
-            return self._relation_terms(query, candidates, encode)
+            return relation_terms(self, query, candidates, encode)
         anchor, relation, side = self._direct(query)
         if candidates.dim() == 1 and self.depends_on_relation:
-            return self._terms_by_relation(anchor, relation, candidates, side, encode)
-        return self._terms(anchor, relation, candidates, side, encode)
+            return terms_by_relation(self, anchor, relation, candidates, side, encode)
+        return self.entity_terms(anchor, relation, candidates, side, encode)
 
     def score_triples(self, triples: Int[Tensor, "batch 3"], encode: Encode | None = None) -> Float[Tensor, " batch"]:
         """Score whole triples: the tail question's score, or with reciprocal relations the mean of both sides'."""
-        return self._triple_terms(triples, encode or self.encode) @ self.term_weights
+        return triple_terms(self, triples, encode or self.encode) @ self.term_weights
 
     def factors(self, query: Query, answer: Tensor, encode: Encode) -> list[Tensor]:
         """Moduli of the vectors of anchor, relation and answer, for regularisers; empty for relation queries."""
@@ -168,38 +169,13 @@ class Model(nn.Module):
             return query.anchor, relation + self.num_relations, Side.TAIL
         return query.anchor, relation, query.side
 
-    def _terms(self, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode) -> Tensor:
+    def entity_terms(
+        self, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode
+    ) -> Float[Tensor, "batch candidates terms"]:
+        """Score candidates with one call of the scoring function, for a question as `_direct` gives it."""
         condition = self.encoder.condition
         anchors = condition(encode(anchor), relation)
         vectors = condition(encode(candidates), relation[:1] if candidates.dim() == 1 else relation)
         if len(self.encoder.views) > 1:
             return pairwise_terms(self.scoring, anchors, self.relations(relation), vectors, side)
         return self.scoring.score(anchors, self.relations(relation), vectors, side).unsqueeze(-1)
-
-    def _terms_by_relation(
-        self, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode
-    ) -> Tensor:
-        if not len(relation):
-            return self.relations.weight.new_zeros(0, len(candidates), len(self.term_names))
-        order, parts = [], []
-        for distinct in relation.unique():
-            rows = (relation == distinct).nonzero().squeeze(1)
-            order.append(rows)
-            parts.append(self._terms(anchor[rows], relation[rows], candidates, side, encode))
-        return torch.cat(parts)[torch.cat(order).argsort()]
-
-    def _relation_terms(self, query: Query, candidates: Tensor, encode: Encode) -> Tensor:
-        head, tail = query.given
-        relations = candidates.expand(len(query), -1)
-        count = relations.shape[1]
-        heads, tails = head.repeat_interleave(count), tail.repeat_interleave(count)
-        triples = torch.stack([heads, relations.reshape(-1), tails], dim=1)
-        return self._triple_terms(triples, encode).unflatten(0, (len(query), count))
-
-    def _triple_terms(self, triples: Tensor, encode: Encode) -> Float[Tensor, "batch terms"]:
-        head, relation, tail = triples.unbind(dim=1)
-        forward = self._terms(head, relation, tail.unsqueeze(1), Side.TAIL, encode)[:, 0]
-        if not self.inverse:
-            return forward
-        backward = self._terms(tail, relation + self.num_relations, head.unsqueeze(1), Side.TAIL, encode)[:, 0]
-        return (forward + backward) / 2

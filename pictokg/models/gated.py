@@ -38,6 +38,7 @@ def build(
     dim: int = 128,
     modalities: list[str] | None = None,
     dropout: float = 0.2,
+    structure_dropout: float = 0.6,
     modality_dropout: float = 0.1,
     inverse: bool = True,
 ) -> Model:
@@ -47,7 +48,7 @@ def build(
         data: graph with feature tables; scoring: any scoring function, made for a width.
         dim: rank of the scoring function.
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
-        dropout: on feature rows; modality_dropout: chance that an entity loses a whole modality in a training step.
+        dropout: on feature rows; structure_dropout: on structure rows; modality_dropout: chance that an entity loses a whole modality in a training step.
         inverse: give every relation a reciprocal, so that head questions become tail questions.
     """
     allowed = [STRUCTURE, *data.tables]
@@ -63,6 +64,7 @@ def build(
         tables,
         use_structure=STRUCTURE in chosen,
         dropout=dropout,
+        structure_dropout=structure_dropout,
         modality_dropout=modality_dropout,
     )
     return Model(encoder, function, data.graph.num_relations, inverse=inverse)

@@ -36,9 +36,7 @@ class ScoringFunction(nn.Module, ABC):
     projects: ClassVar[bool] = False
     """True when `project` depends on the relation, so that candidates have no vector of their own."""
 
-    def __init__(
-        self, dim: int, *, entity_width: int | None = None, relation_width: int | None = None
-    ) -> None:
+    def __init__(self, dim: int, *, entity_width: int | None = None, relation_width: int | None = None) -> None:
         super().__init__()
         if dim < 1:
             raise ConfigError(f"dim is {dim}; an embedding needs at least one dimension")

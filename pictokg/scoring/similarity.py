@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 BLOCK_VALUES = 1 << 20
 
 
-def dot(
-    expected: Float[Tensor, "batch dim"], candidates: Float[Tensor, "*some dim"]
-) -> Float[Tensor, "batch n"]:
+def dot(expected: Float[Tensor, "batch dim"], candidates: Float[Tensor, "*some dim"]) -> Float[Tensor, "batch n"]:
     """Return the dot product of every expected vector with its candidates, own (B, K, e) or shared (N, e).
 
     >>> dot(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 1.0], [0.0, 3.0]])).tolist()
@@ -85,9 +83,7 @@ def negative_norm(norm: int) -> Callable[[Tensor, Tensor], Tensor]:
         ConfigError: for any other number.
     """
     if norm not in (1, 2):
-        raise ConfigError(
-            f"norm is {norm!r}; choose 1 (sum of absolute differences) or 2 (Euclidean distance)"
-        )
+        raise ConfigError(f"norm is {norm!r}; choose 1 (sum of absolute differences) or 2 (Euclidean distance)")
     return negative_l1 if norm == 1 else negative_l2
 
 

@@ -45,9 +45,7 @@ class TransD(ScoringFunction):
 
     projects = True
 
-    def __init__(
-        self, dim: int, *, relation_dim: int | None = None, norm: int = 2, constrain: bool = True
-    ) -> None:
+    def __init__(self, dim: int, *, relation_dim: int | None = None, norm: int = 2, constrain: bool = True) -> None:
         space = dim if relation_dim is None else relation_dim
         if space < 1:
             raise ConfigError(f"relation_dim is {relation_dim}; the relation's space needs a dimension")

@@ -135,6 +135,12 @@ def write_metrics(folder: Path, history: Iterable[dict[str, Any]]) -> None:
     write_text(folder / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
 
 
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Read what `write_metrics` wrote."""
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
 def _restore(trainer: Trainer, folder: Path) -> Progress:
     """Go on from the checkpoint; from the start where the run was killed before its first."""
     path = last_path(folder)

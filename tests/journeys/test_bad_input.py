@@ -1,0 +1,120 @@
+"""Bad input: a few lines that name file, line and remedy; exit code 2; nothing lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+FAST = ("--set", "dim=4", "--set", "epochs=1")
+
+
+def assert_refused(result, *said):
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert len(err.strip().splitlines()) <= 6
+    for words in said:
+        assert words in err.replace("\n", " "), err
+
+
+@pytest.fixture
+def train(pictokg, folder, tmp_path):
+    return lambda *more: pictokg("train", folder, "--out", tmp_path / "run", *FAST, *more)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", ("train.tsv",)),
+        ("a\tr\n", ("train.tsv", "line 1")),
+        ("a\tr\tb\nc r d\n", ("train.tsv", "line 2")),
+        ("a,r,b\n", ("train.tsv", "line 1")),
+        ("a\tr\tb\n\tr\tb\n", ("train.tsv", "line 2")),
+    ],
+    ids=["empty", "missing column", "mixed separator", "other separator", "empty name"],
+)
+def test_broken_triples(train, folder, content, said):
+    (folder / "train.tsv").write_text(content, encoding="utf-8")
+    assert_refused(train(), *said)
+
+
+def test_unknown_entities_in_text_and_images_are_counted_and_shown(train, folder):
+    with (folder / "text.tsv").open("a") as handle:
+        handle.write("nobody\tlabel\twords\n")
+    with (folder / "images.tsv").open("a") as handle:
+        handle.write("nobody\timages/0.png\n")
+    code, _, err = train()
+    assert code == 0
+    assert "text.tsv, line 37" in err.replace("\n", " ")
+    assert "images.tsv, line 37" in err.replace("\n", " ")
+
+
+def test_a_picture_that_is_none_is_skipped_by_name(train, folder):
+    (folder / "images" / "3.png").write_bytes(b"this is no picture")
+    code, _, err = train()
+    assert code == 0
+    assert "images/3.png" in err.replace("\n", "")
+
+
+def test_nan_features(train, folder):
+    (folder / "features").mkdir()
+    values = np.ones((2, 3), dtype=np.float32)
+    values[1, 2] = np.nan
+    np.savez(folder / "features" / "image_mine.npz", ids=np.array(["thing:0", "thing:1"]), x=values)
+    assert_refused(train(), "image_mine.npz", "thing:1")
+
+
+def test_features_of_another_length_than_their_ids(train, folder):
+    (folder / "features").mkdir()
+    np.savez(folder / "features" / "image_mine.npz", ids=np.array(["thing:0"]), x=np.ones((2, 3), dtype=np.float32))
+    assert_refused(train(), "image_mine.npz", "2 rows", "1 name")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--model", "gatet"), ("did you mean 'gated'",)),
+        (("--set", "epoch=3"), ("epoch", "did you mean 'epochs'")),
+        (("--set", "epochs=many"), ("training.epochs", "expected int")),
+        (("--set", "scoring=rotat"), ("did you mean 'rotate'",)),
+        (("--set", "modalities=sound"), ("sound", "structure")),
+        (("--sampler", "k_vs_all", "--loss", "margin"), ("does not read", "softmax")),
+        (("--set", "dim"), ("key=value",)),
+        (("--device", "cuda:9"), ("cuda:9",)),
+        (("--set", "features.image=hogs"), ("hogs",)),
+    ],
+)
+def test_typos_are_refused_with_what_is_allowed(train, more, said):
+    assert_refused(train(*more), *said)
+
+
+def test_a_configuration_with_a_typo(train, tmp_path):
+    (tmp_path / "mine.toml").write_text("[modell]\ndim = 3\n", encoding="utf-8")
+    assert_refused(train("--config", tmp_path / "mine.toml"), "mine.toml", "did you mean 'model'")
+    (tmp_path / "mine.toml").write_text("[model\n", encoding="utf-8")
+    assert_refused(train("--config", tmp_path / "mine.toml"), "mine.toml", "TOML")
+
+
+def test_a_run_is_never_overwritten(train, tmp_path):
+    assert train()[0] == 0
+    assert_refused(train(), "holds a run already", "--resume")
+
+
+def test_questions_with_names_nobody_has(train, pictokg, tmp_path):
+    train()
+    run = tmp_path / "run"
+    assert_refused(pictokg("predict", run, "--head", "thing:99", "--relation", "kind"), "thing:99", "did you mean")
+    assert_refused(pictokg("predict", run, "--head", "thing:1"), "give two of")
+    (tmp_path / "queries.tsv").write_text("thing:1\tkind\n", encoding="utf-8")
+    assert_refused(pictokg("predict", run, "--queries", tmp_path / "queries.tsv"), "queries.tsv, line 1")
+    (tmp_path / "triples.tsv").write_text("thing:1\tkind\tkind:boat\n", encoding="utf-8")
+    assert_refused(pictokg("score", run, tmp_path / "triples.tsv"), "triples.tsv", "kind:boat")
+    assert_refused(pictokg("evaluate", run, "--split", "tset"), "tset", "train")
+    assert_refused(pictokg("evaluate", tmp_path), "no run folder")
+
+
+def test_data_that_changed_since_training(train, pictokg, folder, tmp_path):
+    train()
+    with (folder / "train.tsv").open("a") as handle:
+        handle.write("thing:new\tkind\tkind:cup\n")
+    assert_refused(pictokg("evaluate", tmp_path / "run"), "no longer those")

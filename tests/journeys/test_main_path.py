@@ -1,0 +1,140 @@
+"""The main path as a user walks it: train, evaluate, classify, predict, score, export, resume."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+FAST = ("--set", "dim=16", "--set", "epochs=6", "--set", "validate_every=2", "--set", "batch_size=32")
+
+
+@pytest.fixture(scope="module")
+def run(made_folder, tmp_path_factory):
+    """A trained run, made through the library to be shared by the tests of the module."""
+    import sys
+
+    from pictokg.cli import main
+
+    out = tmp_path_factory.mktemp("runs") / "gated"
+    before = sys.argv
+    sys.argv = ["pictokg", "train", str(made_folder), "--out", str(out), *FAST]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code
+    finally:
+        sys.argv = before
+    return out
+
+
+def test_a_run_folder_says_all_about_itself(run):
+    assert {path.name for path in run.iterdir()} >= {
+        "config.toml",
+        "run.json",
+        "entities.txt",
+        "relations.txt",
+        "metrics.jsonl",
+    }
+    about = json.loads((run / "run.json").read_text())
+    assert about["data"]["splits"]["train"] == 84
+    assert set(about["versions"]) >= {"pictokg", "python", "torch"}
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 6
+    assert (run / "features" / "image").is_dir()  # what the encoder fitted
+    assert (run / "features" / "text").is_dir()
+
+
+def test_evaluate_gives_the_promised_json(run, pictokg):
+    code, out, _ = pictokg("evaluate", run, "--split", "test", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert set(report) >= {"metrics", "by_side", "by_relation", "slices"}
+    assert set(report["metrics"]) >= {"mrr", "mr", "hits@1", "hits@3", "hits@10", "amri"}
+    assert set(report["by_side"]) == {"head", "tail"}
+    assert report["metrics"]["mrr"] > 0.05
+
+
+def test_evaluate_and_classify_print_tables(run, pictokg):
+    assert "colour" in pictokg("evaluate", run)[1]
+    code, out, _ = pictokg("classify", run, "--json")
+    assert code == 0
+    assert 0 <= json.loads(out)["accuracy"]["micro"] <= 1
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("--head", "thing:1", "--relation", "colour"),
+        ("--relation", "kind", "--tail", "kind:cup"),
+        ("--head", "thing:1", "--tail", "thing:6"),
+    ],
+)
+def test_predict_answers_by_name_from_every_side(run, pictokg, question):
+    code, out, _ = pictokg("predict", run, *question, "-k", "3", "--json")
+    answers = json.loads(out)["answers"]
+    assert code == 0
+    assert len(answers) == 3
+    assert [answer["score"] for answer in answers] == sorted((answer["score"] for answer in answers), reverse=True)
+    assert set(answers[0]) == {"name", "label", "score", "probability", "known"}
+    assert pictokg("predict", run, *question)[0] == 0
+
+
+def test_predict_many_questions_from_a_file(run, pictokg, tmp_path):
+    questions = tmp_path / "questions.tsv"
+    questions.write_text("thing:1\tcolour\t?\n\n?\tkind\tkind:cup\n", encoding="utf-8")
+    code, out, _ = pictokg("predict", run, "--queries", questions, "-k", "2", "--json", "--new-only")
+    answered = json.loads(out)["questions"]
+    assert code == 0
+    assert [len(question["answers"]) for question in answered] == [2, 2]
+    assert not any(answer["known"] for question in answered for answer in question["answers"])
+
+
+def test_score_and_export_agree_with_the_graph(run, pictokg, made_folder, tmp_path):
+    code, out, _ = pictokg("score", run, made_folder / "test.tsv")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0
+    assert [row[:3] for row in rows] == [
+        line.split("\t") for line in (made_folder / "test.tsv").read_text().splitlines()
+    ]
+    assert all(np.isfinite(float(row[3])) for row in rows)
+
+    assert pictokg("export", run, "--out", tmp_path / "vectors")[0] == 0
+    frame = pl.read_parquet(tmp_path / "vectors" / "entities.parquet")
+    assert frame["name"].to_list() == (run / "entities.txt").read_text().splitlines()
+    assert pictokg("export", run, "--out", tmp_path / "vectors", "--npy")[0] == 0
+    assert np.load(tmp_path / "vectors" / "entities.npy").shape == (len(frame), 32)
+
+
+def test_a_run_warm_starts_another(run, pictokg, made_folder, tmp_path):
+    code, _, _ = pictokg("train", made_folder, "--out", tmp_path / "second", *FAST, "--set", f"warm_start={run}")
+    assert code == 0
+
+
+def test_resuming_a_finished_run_exits_with_0(run, pictokg):
+    before = (run / "checkpoints" / "best.safetensors").read_bytes()
+    assert pictokg("train", "--resume", run)[0] == 0
+    assert (run / "checkpoints" / "best.safetensors").read_bytes() == before
+
+
+def test_a_toml_file_and_its_run_agree(pictokg, made_folder, tmp_path):
+    (tmp_path / "mine.toml").write_text('[model]\nname = "transe"\ndim = 8\n[training]\nepochs = 2\n', encoding="utf-8")
+    code, _, _ = pictokg(
+        "train", made_folder, "--out", tmp_path / "run", "--config", tmp_path / "mine.toml", "--seed", "5"
+    )
+    written = (tmp_path / "run" / "config.toml").read_text()
+    assert code == 0
+    assert 'name = "transe"' in written
+    assert "dim = 8" in written
+    assert "seed = 5" in written
+
+
+def test_ikrl_ranks_with_the_terms_asked_for(pictokg, made_folder, tmp_path):
+    out = tmp_path / "ikrl"
+    assert pictokg("train", made_folder, "--model", "ikrl", "--out", out, *FAST)[0] == 0
+    figures = {
+        terms: json.loads(pictokg("evaluate", out, "--terms", terms, "--json")[1])["metrics"]["mr"]
+        for terms in ("SBR", "IBR", "UNION")
+    }
+    assert len(set(figures.values())) > 1
