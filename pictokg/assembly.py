@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pictokg import catalogue
-from pictokg.config import NONE, Config, configure
+from pictokg.config import NONE, Config, configure, size_of
 from pictokg.errors import ConfigError
 from pictokg.training.loop import Trainer, TrainingOptions
 from pictokg.training.optimiser import OptimiserOptions
@@ -33,7 +33,7 @@ def build(model: str, data: Dataset, *, seed: int = 0, **options: Any) -> Model:
     Raises:
         ConfigError: an unknown model or option, with the nearest valid one.
     """
-    return build_model(configure(model, settings=list(options.items())), data, seed=seed)
+    return build_model(configure(model, settings=list(options.items()), size=_size(data)), data, seed=seed)
 
 
 def fit(model: Model, data: Dataset, *, sampler: str = "", loss: str = "", seed: int = 0, **options: Any) -> Progress:
@@ -49,7 +49,8 @@ def fit(model: Model, data: Dataset, *, sampler: str = "", loss: str = "", seed:
     from pictokg.training.fit import fit as run_to_end
 
     settings = [*options.items(), ("training.seed", seed)]
-    config = configure(model.name or "gated", parts={"sampler": sampler, "loss": loss}, settings=settings)
+    parts = {"sampler": sampler, "loss": loss}
+    config = configure(model.name or "gated", parts=parts, settings=settings, size=_size(data))
     return run_to_end(build_trainer(config, model, data), data)
 
 
@@ -105,6 +106,10 @@ def modalities_read(config: Config, data_modalities: Mapping[str, Any]) -> list[
         chosen = config.options("model").get("modalities")
         return [name for name in data_modalities if chosen is None or name in chosen]
     return list(reads)
+
+
+def _size(data: Dataset) -> str:
+    return size_of(data.graph.num_entities, len(data.graph.split("train")))
 
 
 def _scoring(config: Config) -> Callable[[int], ScoringFunction]:

@@ -24,6 +24,7 @@ OPEN = ("features",)  # modality → table or encoder; any key is a modality
 NAMED = (*catalogue.PACKAGES, "optimiser")  # sections that choose a part by name
 SECTIONS = (*catalogue.PACKAGES, *FIXED, *OPEN)
 NONE = "none"  # regulariser = "none"
+SMALL_GRAPH = 10_000  # training triples below which an epoch is so few steps that more of them are needed
 LARGE_GRAPH = 50_000  # entities above which a step must not score all of them
 
 Options = dict[str, Any]
@@ -62,7 +63,7 @@ def configure(
     file: Path | None = None,
     parts: Mapping[str, str] | None = None,
     settings: Sequence[tuple[str, Any]] = (),
-    large: bool = False,
+    size: str = "",
 ) -> Config:
     """Put a configuration together.
 
@@ -72,7 +73,7 @@ def configure(
         parts: section → name of the part, as from --sampler or --loss.
         settings: (key, value) pairs; a bare key where only one section has it, else "section.key". The name of a
             section is a key too: ("scoring", "rotate"). Text is read as TOML reads it.
-        large: take the model's defaults for graphs of more than LARGE_GRAPH entities, where it has others for them.
+        size: "small" or "large" takes the model's defaults for such graphs, where it has others for them (`size_of`).
 
     Raises:
         ConfigError: an unknown section, key, part or a value of the wrong kind, with what is allowed.
@@ -86,9 +87,10 @@ def configure(
     sections: dict[str, Options] = {section: {} for section in SECTIONS}
     sections["model"]["name"] = chosen
     module = catalogue.module_of("model", chosen)
-    for table in ("DEFAULTS", "DEFAULTS_LARGE") if large else ("DEFAULTS",):
-        for section, options in getattr(module, table, {}).items():
-            sections[section] = dict(options)
+    for section, options in getattr(module, "DEFAULTS", {}).items():
+        sections[section] = dict(options)
+    for section, options in getattr(module, f"DEFAULTS_{size.upper()}", {}).items():
+        _choose(sections, section, options)
     for section, options in written.items():
         _choose(
             sections,
@@ -105,6 +107,17 @@ def configure(
     return Config(
         {section: validated(section, options) for section, options in sections.items() if options or section in FIXED}
     )
+
+
+def size_of(entities: int, triples: int) -> str:
+    """The size that decides which defaults suit a graph: "small", "large", or "" for all between.
+
+    >>> size_of(600, 2_000), size_of(15_000, 35_000), size_of(1_000_000, 10_000_000)
+    ('small', '', 'large')
+    """
+    if entities > LARGE_GRAPH:
+        return "large"
+    return "small" if triples < SMALL_GRAPH else ""
 
 
 def read_file(path: Path) -> dict[str, Options]:

@@ -4,7 +4,8 @@
     python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --out runs/quality --table     # only print
 
 A plan names the protocol, the seeds and the rows (model, settings, and for models with several score terms which of
-them to rank with). Finished (row, seed) pairs are kept, so a killed grid goes on; several processes may share one --out.
+them to rank with). Finished (row, seed) pairs are kept, so a killed grid goes on; several processes may share a
+folder.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any
 SHOWN = ("mrr", "hits@1", "hits@3", "hits@10", "mr")
 
 
-def run_row(row: dict[str, Any], seed: int, data: Any, file: Path) -> None:
+def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies: bool) -> None:
     """Train one row with one seed, evaluate it on test under each set of terms, write the figures."""
     from pictokg.assembly import build_model, build_trainer
     from pictokg.config import configure
+    from pictokg.evaluation.classification import classify
     from pictokg.evaluation.ranking import evaluate
     from pictokg.training.fit import fit
 
@@ -38,6 +40,8 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path) -> None:
             model.use_terms(terms)
         report = evaluate(model, data, "test").to_dict()
         figures[terms] = {key: report[key] for key in ("metrics", "by_relation", "slices")}
+        if classifies:
+            figures[terms]["accuracy"] = classify(model, data, seed=seed).to_dict()["accuracy"]
     result = {
         "row": row["name"],
         "seed": seed,
@@ -57,7 +61,9 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path) -> None:
 def print_table(plan: dict[str, Any], out: Path) -> None:
     """Print mean ± standard deviation over the seeds, a line a row and set of terms."""
     groups = plan.get("slices", [])
-    header = ["row", "seeds", "valid mrr", *SHOWN, *(f"mrr {name}" for name in groups), "seconds"]
+    accuracies = ["micro", "macro"] if plan.get("classify") else []
+    header = ["row", "seeds", "valid mrr", *SHOWN, *(f"mrr {name}" for name in groups)]
+    header += [*(f"accuracy {name}" for name in accuracies), "seconds"]
     print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
     for row in plan["rows"]:
         files = [out / f"{row['name']}-{seed}.json" for seed in plan["seeds"]]
@@ -68,6 +74,7 @@ def print_table(plan: dict[str, Any], out: Path) -> None:
             cells.append(spread([result["valid_mrr"] for result in results]))
             cells += [spread([test["metrics"][key] for test in tests]) for key in SHOWN]
             cells += [spread([test["slices"][name]["mrr"] for test in tests]) for name in groups]
+            cells += [spread([test["accuracy"][name] for test in tests]) for name in accuracies]
             print("| " + " | ".join([*cells, f"{mean(result['seconds'] for result in results):.0f}"]) + " |")
 
 
@@ -81,10 +88,10 @@ def spread(values: list[float | None]) -> str:
     return text + (f" ± {stdev(numbers):.{digits}f}" if len(numbers) > 1 else "")
 
 
-def load(source: str) -> Any:
+def load(source: str, features: dict[str, str]) -> Any:
     from pictokg.datasets.load import load as load_data
 
-    return load_data(source, say=print)
+    return load_data(source, features=features, say=print)
 
 
 def main() -> None:
@@ -102,7 +109,7 @@ def main() -> None:
 
         if arguments.threads:
             torch.set_num_threads(arguments.threads)
-        data = load(arguments.data or plan["data"])
+        data = load(arguments.data or plan["data"], plan.get("features", {}))
         for seed in plan["seeds"]:
             for row in plan["rows"]:
                 file = out / f"{row['name']}-{seed}.json"
@@ -113,7 +120,7 @@ def main() -> None:
                 claim.touch()
                 print(f"{row['name']}, seed {seed}", flush=True)
                 try:
-                    run_row(row, seed, data, file)
+                    run_row(row, seed, data, file, classifies=plan.get("classify", False))
                 finally:
                     claim.unlink(missing_ok=True)
     print_table(plan, out)

@@ -67,14 +67,15 @@ def _start(source: str, choose: Callable[..., Config], out: Path, device: str) -
     """Read (and where needed encode) the data, write the run folder, train."""
     from pictokg.assembly import build_objective, modalities_read
     from pictokg.cli.data import load_for_people
-    from pictokg.config import LARGE_GRAPH
+    from pictokg.config import size_of
     from pictokg.run import create, refuse_other_files, with_features
 
     config = choose()  # before the data are read: a typo should not cost the time of reading them
     build_objective(config)
     refuse_other_files(out)
     data = load_for_people(source, config.options("features"), lambda available: modalities_read(config, available))
-    config = with_features(choose(large=data.graph.num_entities > LARGE_GRAPH), data)
+    size = size_of(data.graph.num_entities, len(data.graph.split("train")))
+    config = with_features(choose(size=size), data)
     create(out, config, data, sys.argv)
     return _train(config, data, out, device)
 

@@ -23,8 +23,8 @@ class Gating(EntityEncoder):
     Args:
         structure: table of learned rows; tables: the modalities to fuse, one pooled row an entity each.
         use_structure: False leaves the rows out, so that entities are what their modalities say.
-        dropout: on feature rows before projection; structure_dropout: on structure rows, which learn their entity by
-            heart unless some of each is missing at every step; modality_dropout: chance to lose a whole modality.
+        dropout: on feature rows before projection; structure_dropout: on the structure rows of entities that have
+            something else too; modality_dropout: chance that an entity loses a whole modality in a training step.
     """
 
     def __init__(
@@ -64,18 +64,21 @@ class Gating(EntityEncoder):
         self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """What each modality adds to the vector, (entities, width) each; they sum to it exactly."""
-        parts: dict[str, Tensor] = {}
-        present: dict[str, Tensor] = {}
+        present = {name: presence[name] > 0 for name in rows}
+        parts = {
+            name: self.project[name](self.dropout(row.to(self.structure.weight.dtype))) for name, row in rows.items()
+        }
         if self.use_structure and structure is not None:
-            parts[STRUCTURE] = self.structure_dropout(structure)
-            present[STRUCTURE] = torch.ones(len(structure), dtype=torch.bool, device=structure.device)
-        for name, row in rows.items():
-            parts[name] = self.project[name](self.dropout(row.to(self.structure.weight.dtype)))
-            present[name] = presence[name] > 0
-        kept = self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(next(iter(parts.values())).dtype)
+            others = (
+                torch.stack(list(present.values())).any(dim=0) if present else structure.new_zeros(len(structure)) > 0
+            )
+            # An entity that has nothing else needs all of its row; the others learn less by heart without some of it.
+            parts[STRUCTURE] = torch.where(others.unsqueeze(1), self.structure_dropout(structure), structure)
+            present[STRUCTURE] = torch.ones_like(others)
+        kept = self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(self.structure.weight.dtype)
         return {
-            name: kept[:, column : column + 1] * torch.sigmoid(self.gate[name](part)) * part
-            for column, (name, part) in enumerate(parts.items())
+            name: kept[:, column : column + 1] * torch.sigmoid(self.gate[name](parts[name])) * parts[name]
+            for column, name in enumerate(present)
         }
 
     def _drop_modalities(self, present: Tensor) -> Tensor:

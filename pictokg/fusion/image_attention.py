@@ -24,8 +24,8 @@ class ImageAttention(EntityEncoder):
 
         e_I = Σ_k a_k p_k,   p_k = M f_k,   a_k = softmax_k(p_k · e_S)
 
-    with f_k the picture's features, scaled to norm 1 where longer. "average" sets a_k = 1/n, "maximum" keeps the picture
-    of the largest a_k alone. An entity without pictures has e_I = e_S, one without structure e_S = e_I.
+    with f_k the picture's features, scaled to norm 1 where longer. "average" sets a_k = 1/n, "maximum" keeps the
+    picture of the largest a_k alone. An entity without pictures has e_I = e_S, one without structure e_S = e_I.
 
     Args:
         structure: learned rows e_S; table: picture features, several rows an entity.

@@ -51,7 +51,8 @@ class Query:
     def anchor(self) -> Tensor:
         """The entity that a head or tail query gives."""
         anchor = self.head if self.side is Side.TAIL else self.tail
-        assert anchor is not None and self.side is not Side.RELATION, "a relation query has no single anchor"
+        assert self.side is not Side.RELATION, "a relation query has no single anchor"
+        assert anchor is not None, "the other slots are given"
         return anchor
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Questions that take several calls of the scoring function: of many relations at once, of relations, of whole triples."""
+"""Questions that take several calls of the scoring function: of several relations, of relations, of whole triples."""
 
 from __future__ import annotations
 

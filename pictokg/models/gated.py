@@ -21,13 +21,14 @@ DEFAULTS = {
     "sampler": {"name": "one_vs_all"},
     "loss": {"name": "softmax"},
     "regulariser": {"name": "n3", "weight": 0.005},
-    "optimiser": {"name": "adagrad", "learning_rate": 0.1},
-    "training": {"epochs": 40, "batch_size": 512},
+    "optimiser": {"name": "adagrad", "learning_rate": 0.1, "network_learning_rate": 0.005},
+    "training": {"epochs": 16, "batch_size": 512, "validate_every": 2, "patience": 2},
 }
+DEFAULTS_SMALL = {"training": {"epochs": 100, "batch_size": 128, "validate_every": 5, "patience": 4}}
 DEFAULTS_LARGE = {
     "sampler": {"name": "uniform", "negatives": 1024, "shared": True},
-    "optimiser": {"name": "row_adagrad", "sparse": True},
-    "training": {"epochs": 20, "batch_size": 2048},
+    "optimiser": {"name": "row_adagrad", "learning_rate": 0.1, "network_learning_rate": 0.005, "sparse": True},
+    "training": {"epochs": 10, "batch_size": 2048, "validate_every": 2, "patience": 2},
 }
 
 
@@ -35,7 +36,7 @@ def build(
     data: Dataset,
     scoring: Callable[[int], ScoringFunction],
     *,
-    dim: int = 128,
+    dim: int = 64,
     modalities: list[str] | None = None,
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
@@ -48,7 +49,8 @@ def build(
         data: graph with feature tables; scoring: any scoring function, made for a width.
         dim: rank of the scoring function.
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
-        dropout: on feature rows; structure_dropout: on structure rows; modality_dropout: chance that an entity loses a whole modality in a training step.
+        dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too;
+            modality_dropout: chance that an entity loses a whole modality in a training step.
         inverse: give every relation a reciprocal, so that head questions become tail questions.
     """
     allowed = [STRUCTURE, *data.tables]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class TrainingOptions:
         warmup: fraction of all steps during which the learning rate rises to its value.
         relation_questions: also ask (h, ?, t), with wrong relations as negatives.
         gradient_clip: largest norm of the gradient; 0 does not clip.
+        precision: fp32; or bf16, which computes matrix products in bfloat16 and keeps parameters and losses in fp32.
         warm_start: a run folder, or a file of vectors with names, whose rows to start from; empty starts at random.
         seed: of every random draw.
     """
@@ -48,6 +49,7 @@ class TrainingOptions:
     warmup: float = 0.0
     relation_questions: bool = False
     gradient_clip: float = 0.0
+    precision: Literal["fp32", "bf16"] = "fp32"
     warm_start: str = ""
     seed: int = 0
 
@@ -140,7 +142,8 @@ class Trainer:
 
     def _step(self, triples: Tensor) -> float:
         """Loss, gradients, update, constraints; the loss."""
-        loss = training_loss(self.model, self.objective, triples, self.context, self.memo)
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+            loss = training_loss(self.model, self.objective, triples, self.context, self.memo)
         loss.backward()
         value = loss.item()
         if not value - value == 0:  # NaN or infinite

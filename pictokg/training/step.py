@@ -102,10 +102,10 @@ def training_loss(model: Model, objective: Objective, triples: Tensor, context: 
 def score_batch(model: Model, loss: Loss, query: Query, answer: Tensor, negatives: Negatives, memo: Memo) -> Scored:
     """Score the answer and its negatives in the form the loss reads."""
     score = model.terms if loss.per_term else model.score
-    negative = score(query, negatives.ids, memo)
+    negative = score(query, negatives.ids, memo).float()  # products may have been taken in bfloat16, losses are not
     column = negatives.answer_column
     if column is None:
-        positive = score(query, answer.unsqueeze(1), memo)[:, 0]
+        positive = score(query, answer.unsqueeze(1), memo)[:, 0].float()
     else:
         positive = negative[torch.arange(len(answer), device=answer.device), column]
     scored = Scored(positive, negative, negatives.weight, negatives.label, column)

@@ -21,12 +21,10 @@ def run(made_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "gated"
     before = sys.argv
     sys.argv = ["pictokg", "train", str(made_folder), "--out", str(out), *FAST]
-    try:
+    with pytest.raises(SystemExit) as stop:
         main()
-    except SystemExit as stop:
-        assert not stop.code
-    finally:
-        sys.argv = before
+    sys.argv = before
+    assert not stop.value.code
     return out
 
 

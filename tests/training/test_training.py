@@ -181,3 +181,9 @@ def test_schedules_warm_up_then_fall():
 def test_a_diverging_run_stops_with_advice(data):
     with pytest.raises(PictoKGError, match="lower the learning rate"):
         train(config_of("distmult", {"optimiser": "sgd"}, learning_rate=1e30), data)
+
+
+def test_bfloat16_products_come_near_full_precision(data):
+    full, half = (train(config_of("complex", precision=precision, epochs=8), data)[1] for precision in ("fp32", "bf16"))
+    assert half.history[-1]["loss"] == pytest.approx(full.history[-1]["loss"], rel=0.02)
+    assert half.history[-1]["loss"] != full.history[-1]["loss"]  # it does something

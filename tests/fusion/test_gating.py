@@ -1,0 +1,109 @@
+"""Gated fusion: presence is a mask, contributions add up, dropout of modalities leaves every entity something."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pictokg.errors import ConfigError
+from pictokg.fusion.base import EntityTable
+from pictokg.fusion.gating import STRUCTURE, Gating
+from pictokg.fusion.lookup import Lookup
+from pictokg.fusion.rows import PooledRows
+
+
+@pytest.fixture
+def make(data):
+    def make_encoder(**options):
+        torch.manual_seed(0)
+        structure = EntityTable(data.graph.num_entities, 4)
+        with torch.no_grad():
+            structure.weight.normal_(generator=torch.Generator().manual_seed(1))
+        tables = {name: PooledRows(table) for name, table in data.tables.items()}
+        return Gating(structure, tables, **options)
+
+    return make_encoder
+
+
+def everyone(data):
+    return torch.arange(data.graph.num_entities)
+
+
+def test_the_vector_is_the_sum_of_gated_parts_written_out(make, data):
+    encoder = make().eval()
+    encoded = encoder.encode_static(everyone(data)).detach().numpy()
+    for entity in range(data.graph.num_entities):
+        expected = np.zeros(4)
+        parts = {STRUCTURE: encoder.structure.weight[entity]}
+        for name, table in data.tables.items():
+            if table.present[entity]:
+                mean = table.values[table.offsets[entity] : table.offsets[entity + 1]].mean(axis=0)
+                there = np.stack([table.mean()[other] for other in np.flatnonzero(table.present)])
+                row = (mean - there.mean(axis=0)) / there.std(axis=0)
+                parts[name] = encoder.project[name](torch.from_numpy(row.astype(np.float32)))
+        for name, part in parts.items():
+            gate = 1 / (1 + np.exp(-encoder.gate[name](part).detach().numpy()))
+            expected += gate * part.detach().numpy()
+        np.testing.assert_allclose(encoded[entity], expected, atol=1e-5)
+
+
+def test_what_is_missing_contributes_nothing_whatever_its_rows_hold(make, data):
+    encoder = make().eval()
+    rows, presence = encoder.rows(everyone(data))
+    structure = encoder.structure(everyone(data))
+    before = encoder.fuse(structure, rows, presence)
+    missing = presence["image"] == 0
+    rows["image"][missing] = 1e6
+    torch.testing.assert_close(encoder.fuse(structure, rows, presence), before)
+    parts = encoder.contributions(structure, rows, presence)
+    assert not parts["image"][missing].any()
+    torch.testing.assert_close(sum(parts.values()), before)
+
+
+def test_an_entity_without_an_id_is_encoded_from_its_rows_by_the_same_code(make, data):
+    encoder, other = make().eval(), make(use_structure=False).eval()
+    other.load_state_dict({name: value for name, value in encoder.state_dict().items() if "gate.structure" not in name})
+    rows, presence = encoder.rows(everyone(data))
+    torch.testing.assert_close(encoder.fuse(None, rows, presence), other.encode_static(everyone(data)))
+
+
+def test_dropping_modalities_never_takes_the_last(make, data):
+    encoder = make(modality_dropout=0.9).train()
+    rows, presence = encoder.rows(everyone(data))
+    seen = {name: torch.zeros(data.graph.num_entities) for name in (STRUCTURE, *rows)}
+    for _ in range(200):
+        parts = encoder.contributions(encoder.structure(everyone(data)), rows, presence)
+        left = torch.stack([part.any(dim=1) for part in parts.values()]).sum(dim=0)
+        assert left.min() >= 1
+        for name, part in parts.items():
+            seen[name] += part.any(dim=1)
+    both = (presence["image"] > 0) & (presence["text"] > 0)
+    assert all((count[both] > 0).all() for count in seen.values())
+    assert all((count[both] < 200).all() for count in seen.values())
+
+
+def test_structure_dropout_spares_entities_that_have_nothing_else(make, data):
+    encoder = make(structure_dropout=0.5).train()
+    rows, presence = encoder.rows(everyone(data))
+    structure = encoder.structure(everyone(data))
+    alone = (presence["image"] == 0) & (presence["text"] == 0)
+    assert alone.any()
+    part = encoder.contributions(structure, rows, presence)[STRUCTURE].detach()
+    assert (part[alone] != 0).all()
+    assert (part[~alone] == 0).float().mean() > 0.2
+
+
+def test_standardised_rows_have_mean_0_and_deviation_1_where_present_and_0_elsewhere(data):
+    rows = PooledRows(data.tables["image"])
+    values, count = rows(everyone(data))
+    there = values[count > 0]
+    torch.testing.assert_close(there.mean(dim=0), torch.zeros(6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(there.std(dim=0, correction=0), torch.ones(6), atol=1e-4, rtol=0)
+    assert not values[count == 0].any()
+    assert {"centre", "scale"} == set(rows.state_dict())  # the scale is saved, the rows are data
+
+
+def test_lookup_refuses_entities_without_a_row():
+    with pytest.raises(ConfigError, match="unseen"):
+        Lookup(3, 2).fuse(None, {}, {})
