@@ -40,7 +40,7 @@ def build(
     modalities: list[str] | None = None,
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
-    modality_dropout: float = 0.1,
+    modality_dropout: float = 0.02,
     inverse: bool = True,
 ) -> Model:
     """Entities are e = Σ_m p_m σ(b_m + U_m z_m) ∘ z_m over structure and modalities (see `fusion.gating`).

@@ -81,9 +81,7 @@ def complex_bilinear(h, r, t):
 
 
 def rotate(h, r, t):
-    return -sum(
-        abs(x * cmath.exp(1j * a) - z) for x, a, z in zip(to_complex(h), r, to_complex(t), strict=True)
-    )
+    return -sum(abs(x * cmath.exp(1j * a) - z) for x, a, z in zip(to_complex(h), r, to_complex(t), strict=True))
 
 
 def pairre(h, r, t):

@@ -79,9 +79,7 @@ def case(request):
 
 
 def cases_where(tail_only):
-    return pytest.mark.parametrize(
-        "case", [case for case in cases() if case.kind.tail_only is tail_only], ids=str
-    )
+    return pytest.mark.parametrize("case", [case for case in cases() if case.kind.tail_only is tail_only], ids=str)
 
 
 def own(candidates, batch=BATCH):

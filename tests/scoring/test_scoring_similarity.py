@@ -27,9 +27,7 @@ def plain(name, a, b):
     return -sum(abs(complex(*parts)) for parts in zip(differences[:half], differences[half:], strict=True))
 
 
-@pytest.fixture(
-    params=[dot, negative_l1, negative_l2, negative_modulus], ids=lambda formula: formula.__name__
-)
+@pytest.fixture(params=[dot, negative_l1, negative_l2, negative_modulus], ids=lambda formula: formula.__name__)
 def formula(request):
     return request.param
 
