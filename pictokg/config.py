@@ -140,7 +140,7 @@ def schema(section: str, options: Options) -> dict[str, tuple[Any, Any]]:
     """The keys of a section, given the part it names: key → (type, default)."""
     if section in FIXED:
         hints = catalogue.options_of(FIXED[section])
-    elif "name" not in options:
+    elif options.get("name", NONE) == NONE:
         hints = {}
     else:
         hints = catalogue.options_of(catalogue.find(section, options["name"]))
