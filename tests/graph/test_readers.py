@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pictokg.errors import ConfigError, DataError, DataWarning, MissingExtraError
-from pictokg.graph.read import ntriples, rdf, read_triples, table
+from pictokg.graph.read import careful, ntriples, rdf, read_triples, table
 
 TRIPLES = [("Zürich", "located in", "Schweiz"), ("東京", "capital of", "日本"), ('"a" #b', "r", "NA")]
 
@@ -79,7 +79,7 @@ def test_the_fast_and_the_careful_reader_agree(tmp_path):
     path = write(tmp_path, "a.tsv", tsv(TRIPLES) + "\n" + tsv(TRIPLES))
     fast = table._read_fast(path, table.TRIPLE, 3, table.TRIPLE)
     assert fast is not None
-    assert fast.equals(table._read_carefully(path, table.TRIPLE, 3, table.TRIPLE))
+    assert fast.equals(careful.read_carefully(path, table.TRIPLE, 3, table.TRIPLE))
 
 
 def test_a_missing_file_and_an_unknown_ending_are_named(tmp_path):
