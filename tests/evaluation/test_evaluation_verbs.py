@@ -23,6 +23,8 @@ def run_verb(tied, monkeypatch):
         "pictokg.run.load_run", lambda folder, *, device, data: SimpleNamespace(model=model, data=graph_data)
     )
 
+    monkeypatch.setattr("pictokg.cli.reporting.write_run_report", lambda *report: None)  # the run has no folder
+
     def invoke(verb, *arguments):
         app = typer.Typer()
         app.command()(verb)
