@@ -51,6 +51,7 @@ class ImageAttention(EntityEncoder):
             raise ConfigError(f"unknown aggregation {aggregation!r}; {nearest(aggregation, get_args(Aggregation))}")
         self.structure = structure
         self.pictures = table
+        self.within_ball = longest_row(table) <= 1 + 1e-4  # then there is nothing to scale, at every step
         self.project = nn.Linear(table.width, structure.weight.shape[1], bias=False)
         self.aggregation, self.attention_gradient, self.norm_penalty = (
             aggregation,
@@ -68,7 +69,8 @@ class ImageAttention(EntityEncoder):
     def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
         """Stack the two views (entities, 2, dim)."""
         count = presence["image"]
-        projected = self.project(unit_ball(rows["image"].to(self.project.weight.dtype)))
+        features = rows["image"].to(self.project.weight.dtype)
+        projected = self.project(features if self.within_ball else unit_ball(features))
         weights = self.attention(structure, projected, count)
         owner = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
         image = projected.new_zeros(len(count), projected.shape[1])
@@ -101,6 +103,12 @@ class ImageAttention(EntityEncoder):
         if self.norm_penalty == 0:
             return None
         return self.norm_penalty * torch.relu(static[:, 1].square().sum(dim=-1) - 1).mean()
+
+
+def longest_row(table: FeatureTable, block: int = 65536) -> float:
+    """The largest norm of a table's rows; 0 when it has none."""
+    parts = [torch.from_numpy(table.values[start : start + block]) for start in range(0, len(table.values), block)]
+    return max((float(part.float().norm(dim=1).max()) for part in parts), default=0.0)
 
 
 def unit_ball(rows: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
