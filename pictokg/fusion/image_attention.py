@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -107,8 +108,8 @@ class ImageAttention(EntityEncoder):
 
 def longest_row(table: FeatureTable, block: int = 65536) -> float:
     """The largest norm of a table's rows; 0 when it has none."""
-    parts = [torch.from_numpy(table.values[start : start + block]) for start in range(0, len(table.values), block)]
-    return max((float(part.float().norm(dim=1).max()) for part in parts), default=0.0)
+    parts = (table.values[start : start + block] for start in range(0, len(table.values), block))
+    return max((float(np.linalg.norm(part.astype(np.float32), axis=1).max()) for part in parts), default=0.0)
 
 
 def unit_ball(rows: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
