@@ -71,7 +71,7 @@ class ImageAttention(EntityEncoder):
         """Stack the two views (entities, 2, dim)."""
         count = presence["image"]
         features = rows["image"].to(self.project.weight.dtype)
-        projected = self.project(features if self.within_ball else unit_ball(features))
+        projected = self.project(features if self.within_ball else unit_ball(features)).to(features.dtype)
         weights = self.attention(structure, projected, count)
         owner = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
         image = projected.new_zeros(len(count), projected.shape[1])

@@ -183,6 +183,13 @@ def test_a_diverging_run_stops_with_advice(data):
         train(config_of("distmult", {"optimiser": "sgd"}, learning_rate=1e30), data)
 
 
+@pytest.mark.parametrize("model", catalogue.names("model"))
+def test_every_model_trains_in_bfloat16(model, data):
+    size = {"dim": 24} if model == "conve" else {}
+    _, progress = train(config_of(model, epochs=2, precision="bf16", **size), data)
+    assert all(np.isfinite(record["loss"]) for record in progress.history)
+
+
 def test_bfloat16_products_come_near_full_precision(data):
     full, half = (train(config_of("complex", precision=precision, epochs=8), data)[1] for precision in ("fp32", "bf16"))
     assert half.history[-1]["loss"] == pytest.approx(full.history[-1]["loss"], rel=0.02)
