@@ -19,7 +19,7 @@ from pictokg.errors import PictoKGError
 from pictokg.files import is_disk_error
 from pictokg.graph.splitting import split
 
-FORMAT = 1  # to be raised when the same Unicode data and fonts give other bytes
+FORMAT = 2  # to be raised when the same Unicode data and fonts give other bytes
 SPLITS = {"train": 0.8, "valid": 0.1, "test": 0.1}
 ABANDONED = 600  # seconds after which an unfinished draft is one whose writer was killed
 README = """# Glyphs
@@ -122,7 +122,9 @@ def _write_tables(draft: Path, facts: Facts, seed: int) -> dict[str, object]:
     _write_table(draft / "relations.tsv", enumerate(relation.name for relation in relations))
     _write_table(draft / "text.tsv", facts.texts)
     _write_table(draft / "relation_text.tsv", ((relation.name, relation.label) for relation in relations))
-    _write_table(draft / "relation_groups.tsv", ((relation.group, relation.name) for relation in relations))
+    # Only the smaller of the two groups: metrics are given for a group and for what is not in it.
+    derived = ((relation.group, relation.name) for relation in relations if relation.group == "name_derived")
+    _write_table(draft / "relation_groups.tsv", derived)
     _write_table(draft / "relation_sources.tsv", ((relation.name, relation.source) for relation in relations))
     (draft / "README.md").write_text(README, encoding="utf-8")
     return {**sizes, "triples_sha256": checksum.hexdigest()}
