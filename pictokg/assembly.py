@@ -70,6 +70,8 @@ def build_model(config: Config, data: Dataset, *, seed: int = 0) -> Model:
             if "scoring" not in arguments or "scoring" not in str(error):
                 raise
             raise ConfigError(f"model {name!r} fixes its scoring function; choose gated to combine your own") from error
+        except ValueError as error:  # a layer of torch refused an option, as a dropout of 2
+            raise ConfigError(f"model {name!r} cannot be built with these options: {error}") from error
         model.initialise(torch.Generator().manual_seed(seed))
     model.name = name
     return model
@@ -96,6 +98,8 @@ def build_trainer(
     """Make the trainer of a model."""
     options = TrainingOptions(**config.options("training"))
     optimiser = OptimiserOptions(**config.sections["optimiser"])
+    if optimiser.sparse and options.gradient_clip:
+        raise ConfigError("gradient_clip does not work on row-sparse gradients; set sparse=false or gradient_clip=0")
     return Trainer(model, data, build_objective(config), optimiser, options, on_batch)
 
 

@@ -165,10 +165,13 @@ def validated(section: str, options: Options) -> Options:
         if key not in allowed:
             part = f" of {section} {options['name']!r}" if "name" in options else f" of section [{section}]"
             raise ConfigError(f"unknown option {key!r}{part}; {nearest(key, allowed)}")
-    return {
+    chosen = {
         key: _coerce(f"{section}.{key}", options[key], kind) if key in options else default
         for key, (kind, default) in allowed.items()
     }
+    if section in FIXED:
+        FIXED[section](**chosen)  # refuses values out of range
+    return chosen
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -228,4 +231,5 @@ def _coerce(place: str, value: Any, kind: Any) -> Any:
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         name = getattr(kind, "__name__", str(kind))
-        raise ConfigError(f"{place} = {value!r}: {reason}; expected {name}") from error
+        expected = "" if name == "Literal" else f"; expected {name}"  # the reason lists what is allowed
+        raise ConfigError(f"{place} = {value!r}: {reason}{expected}") from error

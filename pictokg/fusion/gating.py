@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from pictokg.errors import ConfigError
 from pictokg.fusion.base import EntityEncoder, EntityTable
 from pictokg.fusion.rows import PooledRows
 
@@ -38,6 +39,8 @@ class Gating(EntityEncoder):
         modality_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if not 0 <= modality_dropout <= 1:
+            raise ConfigError(f"modality_dropout is a fraction in [0, 1]; got {modality_dropout}")
         width = structure.weight.shape[1]
         self.structure = structure
         self.use_structure = use_structure

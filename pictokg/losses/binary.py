@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from pictokg.errors import ConfigError
 from pictokg.losses.base import Loss, Scored
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Binary(Loss):
     reads_labels = True
 
     def __init__(self, smoothing: float = 0.1) -> None:
+        if not 0 <= smoothing < 1:
+            raise ConfigError(f"smoothing is a fraction in [0, 1); got {smoothing}")
         self.smoothing = smoothing
 
     def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from pictokg.graph.query import Query
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 from pictokg.sampling.bernoulli import Bernoulli
+from pictokg.sampling.uniform import at_least_one
 
 
 class Unknown(Sampler):
@@ -20,8 +23,10 @@ class Unknown(Sampler):
         tries: redraws before a known answer is masked instead.
     """
 
-    def __init__(self, negatives: int = 64, *, side: str = "both", tries: int = 10) -> None:
-        self.negatives, self.tries = negatives, tries
+    def __init__(
+        self, negatives: int = 64, *, side: Literal["both", "bernoulli", "coin"] = "both", tries: int = 10
+    ) -> None:
+        self.negatives, self.tries = at_least_one(negatives), tries
         self._asker = {"both": None, "bernoulli": Bernoulli(), "coin": Bernoulli(balanced=True)}[side]
 
     def questions(self, triples: Tensor, context: Context) -> list[Question]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pictokg.models.base import Model
 
 
+NOT_NEGATIVE = ("validate_every", "patience", "validation_triples", "gradient_clip", "seed")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
     """How long and how to train.
@@ -45,7 +48,7 @@ class TrainingOptions:
     validate_every: int = 5
     patience: int = 4
     validation_triples: int = 2000
-    schedule: str = "constant"
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: float = 0.0
     relation_questions: bool = False
     gradient_clip: float = 0.0
@@ -54,8 +57,8 @@ class TrainingOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("validate_every", 0), ("patience", 0)):
-            if getattr(self, name) < least:
+        for name in ("epochs", "batch_size", *NOT_NEGATIVE):
+            if getattr(self, name) < (least := 0 if name in NOT_NEGATIVE else 1):
                 raise ConfigError(f"training.{name} must be at least {least}; got {getattr(self, name)}")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"training.warmup is a fraction in [0, 1); got {self.warmup}")

@@ -45,6 +45,10 @@ class OptimiserOptions:
     network_learning_rate: float = 1e-3
     sparse: bool = False
 
+    def __post_init__(self) -> None:
+        if min(self.learning_rate or 0.0, self.network_learning_rate) < 0:
+            raise ConfigError("learning_rate and network_learning_rate must be at least 0")
+
 
 class Optimisers:
     """The optimisers of one model behind the verbs of one."""

@@ -194,3 +194,31 @@ def test_bfloat16_products_come_near_full_precision(data):
     full, half = (train(config_of("complex", precision=precision, epochs=8), data)[1] for precision in ("fp32", "bf16"))
     assert half.history[-1]["loss"] == pytest.approx(full.history[-1]["loss"], rel=0.02)
     assert half.history[-1]["loss"] != full.history[-1]["loss"]  # it does something
+
+
+@pytest.mark.parametrize(
+    ("parts", "settings", "said"),
+    [
+        ({}, {"learning_rate": -1}, "at least 0"),
+        ({}, {"network_learning_rate": -0.1}, "at least 0"),
+        ({}, {"epochs": 0}, "epochs must be at least 1"),
+        ({}, {"validation_triples": -1}, "validation_triples must be at least 0"),
+        ({}, {"gradient_clip": -1.0}, "gradient_clip must be at least 0"),
+        ({}, {"seed": -1}, "seed must be at least 0"),
+        ({}, {"schedule": "cosin"}, "'cosine'"),
+        ({"sampler": "unknown"}, {"side": "left"}, "'coin'"),
+        ({"sampler": "uniform"}, {"negatives": 0}, "negatives must be at least 1"),
+        ({"sampler": "bernoulli"}, {"negatives": -3}, "negatives must be at least 1"),
+        ({"loss": "binary"}, {"smoothing": 2.0}, "smoothing is a fraction"),
+        ({}, {"dropout": 2.0}, "dropout probability"),
+        ({}, {"modality_dropout": 2.0}, "modality_dropout is a fraction"),
+        ({}, {"optimiser.sparse": True, "gradient_clip": 1.0}, "row-sparse"),
+    ],
+)
+def test_values_out_of_range_are_refused_before_training(parts, settings, said, data):
+    def make():
+        config = config_of("gated", parts, **settings)
+        build_trainer(config, build_model(config, data), data)
+
+    with pytest.raises(ConfigError, match=said):
+        make()
