@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,9 +164,9 @@ def _run_trial(folder: Path, config: Config, data: Dataset, device: str) -> tupl
     read = modalities_read(config, data.tables)
     features = {modality: name for modality, name in data.features.items() if modality in read}
     config = with_features(config, replace(data, features=features))
-    create(folder, config, data, sys.argv)
     start = time.perf_counter()
-    model, progress = train_to_end(config, data, folder, device)
+    begin = partial(create, folder, config, data, sys.argv)
+    model, progress = train_to_end(config, data, folder, device, begin=begin)
     seconds = time.perf_counter() - start
     with progress_bar(f"ranking with {folder.name}", None, "questions") as (bar, task):
         report = evaluate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,14 +71,28 @@ def _start(source: str, choose: Callable[..., Config], out: Path, device: str) -
     from pictokg.config import size_of
     from pictokg.run import create, refuse_other_files, with_features
 
-    config = choose()  # before the data are read: a typo should not cost the time of reading them
+    config = _chosen_unread(choose)
     build_objective(config)
     refuse_other_files(out)
     data = load_for_people(source, config.options("features"), lambda available: modalities_read(config, available))
     size = size_of(data.graph.num_entities, len(data.graph.split("train")))
     config = with_features(choose(size=size), data)
-    create(out, config, data, sys.argv)
-    return _train(config, data, out, device)
+    return _train(config, data, out, device, begin=partial(create, out, config, data, sys.argv))
+
+
+def _chosen_unread(choose: Callable[..., Config]) -> Config:
+    """The configuration before the data are read: a typo should not cost the time of reading them.
+
+    An option may suit the defaults for graphs of one size alone, as `negatives` those for large ones.
+    """
+    from pictokg.errors import ConfigError
+
+    try:
+        return choose()
+    except ConfigError:
+        with suppress(ConfigError):
+            return choose(size="large")
+        raise
 
 
 def _resume(folder: Path, device: str, source: str | None) -> Progress:
@@ -85,34 +100,47 @@ def _resume(folder: Path, device: str, source: str | None) -> Progress:
     from pictokg.run import load_config, load_data
 
     config = load_config(folder)
-    return _train(config, load_data(folder, config, source), folder, device, resume=True)
+    return _train(config, load_data(folder, config, source), folder, device)
 
 
-def _train(config: Config, data: Dataset, folder: Path, device: str, *, resume: bool = False) -> Progress:
-    """Train to the end and write the report of the run."""
+def _train(
+    config: Config, data: Dataset, folder: Path, device: str, *, begin: Callable[[], None] | None = None
+) -> Progress:
+    """Train to the end and write the report of the run; one that has ended keeps the report it has."""
     from pictokg.cli.reporting import write_run_report
+    from pictokg.training.fit import read_metrics
 
-    _, progress = train_to_end(config, data, folder, device, resume=resume)
-    write_run_report(folder, data, progress.history)
+    before = len(read_metrics(folder))
+    _, progress = train_to_end(config, data, folder, device, begin=begin)
+    if len(progress.history) > before or not (folder / "report.html").exists():
+        write_run_report(folder, data, progress.history)
     return progress
 
 
 def train_to_end(
-    config: Config, data: Dataset, folder: Path, device: str, *, resume: bool = False
+    config: Config, data: Dataset, folder: Path, device: str, *, begin: Callable[[], None] | None = None
 ) -> tuple[Model, Progress]:
-    """Train with a progress bar; the model with its best parameters, and how it went."""
+    """Train with a progress bar; the model with its best parameters, and how it went.
+
+    Args:
+        config: what to train; data: what on.
+        folder: of the run; device: where to compute.
+        begin: makes the run folder, once all that can be refused has been; None goes on with the run in it.
+    """
     from pictokg.assembly import build_model, build_trainer, seed_of
     from pictokg.training.fit import fit, last_path
     from pictokg.training.warm_start import warm_start
 
     model = build_model(config, data, seed=seed_of(config))
-    start = config.options("training")["warm_start"]
+    resume, start = begin is None, config.options("training")["warm_start"]
     if start and not (resume and last_path(folder).exists()):
         warm_start(model, data, Path(start))
     model.to(device)
     with progress_bar("training", None, "triples") as (bar, task):
         trainer = build_trainer(config, model, data, on_batch=lambda done: bar.update(task, completed=done))
         bar.update(task, total=len(trainer.triples))
+        if begin:
+            begin()
 
         def show(record: dict[str, Any]) -> None:
             epochs = trainer.options.epochs

@@ -100,6 +100,12 @@ def test_a_run_is_never_overwritten(train, tmp_path):
     assert_refused(train(), "holds a run already", "--resume")
 
 
+def test_what_cannot_be_built_leaves_no_run_behind(train, tmp_path):
+    for wrong in ("dropout=2", "modalities=sound", "warm_start=nowhere", "learning_rate=-1"):
+        assert train("--set", wrong)[0] == 2
+        assert not (tmp_path / "run").exists()
+
+
 def test_questions_with_names_nobody_has(train, pictokg, tmp_path):
     train()
     run = tmp_path / "run"

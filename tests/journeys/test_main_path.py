@@ -116,6 +116,21 @@ def test_resuming_a_finished_run_exits_with_0(run, pictokg):
     assert (run / "checkpoints" / "best.safetensors").read_bytes() == before
 
 
+def test_resuming_a_finished_run_keeps_its_report(run, pictokg):
+    pictokg("evaluate", run)
+    evaluated = (run / "report.html").read_bytes()
+    assert pictokg("train", "--resume", run)[0] == 0
+    assert (run / "report.html").read_bytes() == evaluated
+
+
+def test_options_of_the_defaults_for_large_graphs_are_accepted_there(pictokg, made_folder, tmp_path, monkeypatch):
+    few = ("train", made_folder, "--out", tmp_path / "run", *FAST, "--set", "negatives=3")
+    assert pictokg(*few)[0] == 2  # this graph is small, and its default sampler takes every entity
+    monkeypatch.setattr("pictokg.config.LARGE_GRAPH", 10)
+    assert pictokg(*few)[0] == 0
+    assert "negatives = 3" in (tmp_path / "run" / "config.toml").read_text()
+
+
 def test_a_toml_file_and_its_run_agree(pictokg, made_folder, tmp_path):
     (tmp_path / "mine.toml").write_text('[model]\nname = "transe"\ndim = 8\n[training]\nepochs = 2\n', encoding="utf-8")
     code, _, _ = pictokg(
