@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -104,8 +105,18 @@ def _load_file(path: Path) -> ModuleType:
     assert specification.loader is not None, "likewise"
     module = importlib.util.module_from_spec(specification)
     sys.modules[module.__name__] = module  # so that inspect finds it
-    specification.loader.exec_module(module)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigError(f"{path}, line {_line(error, path)}: {type(error).__name__}: {error}") from error
     return module
+
+
+def _line(error: Exception, path: Path) -> int:
+    """The last line of a file that ran before an error, or the one that cannot be read."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ran = [frame.lineno or 0 for frame in frames if Path(frame.filename) == path]
+    return ran[-1] if ran else getattr(error, "lineno", None) or 1
 
 
 def _part(section: str, module: ModuleType, name: str) -> Callable[..., Any]:

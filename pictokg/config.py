@@ -49,7 +49,7 @@ class Config:
         parts = []
         for section, options in self.sections.items():
             lines = [
-                f"{key} = {json.dumps(value, ensure_ascii=False)}"
+                f"{_toml_key(key)} = {json.dumps(value, ensure_ascii=False)}"
                 for key, value in options.items()
                 if value is not None
             ]
@@ -79,6 +79,7 @@ def configure(
         ConfigError: an unknown section, key, part or a value of the wrong kind, with what is allowed.
     """
     written = read_file(file) if file else {}
+    settings = [(section if (section := key.removesuffix(".name")) in NAMED else key, value) for key, value in settings]
     named = {section: name for section, name in (parts or {}).items() if name}
     sections_set = [(key, value) for key, value in settings if key in NAMED]
     named.update({key: str(value) for key, value in sections_set})
@@ -171,6 +172,8 @@ def validated(section: str, options: Options) -> Options:
     }
     if section in FIXED:
         FIXED[section](**chosen)  # refuses values out of range
+    if str(chosen.get("name", "")).endswith(".py"):  # the run must find it from any folder
+        chosen["name"] = str(Path(chosen["name"]).resolve())
     return chosen
 
 
@@ -214,7 +217,25 @@ def _locate(key: str, sections: dict[str, Options]) -> tuple[str, str]:
         raise ConfigError(f"option {key!r} is ambiguous; say " + " or ".join(f"{section}.{key}" for section in homes))
     chosen = ", ".join(f"{section} {options['name']}" for section, options in sections.items() if "name" in options)
     everything = {*NAMED, *(option for allowed in keys.values() for option in allowed)}
-    raise ConfigError(f"unknown option {key!r} for {chosen}; {nearest(key, everything)}")
+    raise ConfigError(f"unknown option {key!r} for {chosen}; {_elsewhere(key) or nearest(key, everything)}")
+
+
+def _elsewhere(key: str) -> str:
+    """Which parts that were not chosen have such an option; empty where none has."""
+    parts = (
+        f"{section} {name}"
+        for section in catalogue.PACKAGES
+        for name in catalogue.names(section)
+        if key in catalogue.options_of(catalogue.find(section, name))
+    )
+    found = ", ".join(parts)
+    return f"it is an option of: {found}" if found else ""
+
+
+def _toml_key(key: str) -> str:
+    """A key as TOML wants it: quoted where it is more than ASCII letters, digits, - and _."""
+    plain = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if plain else json.dumps(key, ensure_ascii=False)
 
 
 def _type(parameter: Parameter) -> Any:

@@ -1,0 +1,29 @@
+"""Configuration: what is written can be read again; keys are found or refused with what would be right."""
+
+from __future__ import annotations
+
+import pytest
+
+from pictokg.config import Config, configure
+from pictokg.errors import ConfigError
+
+
+@pytest.mark.parametrize("modality", ["image", "größe x", "a.b", 'a "quoted" one'])
+def test_a_written_configuration_reads_as_itself(modality, tmp_path):
+    config = configure("gated", settings=[("epochs", 3), ("modalities", "structure,image")])
+    config = Config({**config.sections, "features": {modality: "table"}})
+    (tmp_path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+    assert configure(file=tmp_path / "config.toml").sections == config.sections
+
+
+def test_a_part_can_be_named_by_its_section_or_by_its_name_key():
+    plain = configure("transe", settings=[("loss", "softmax")])
+    assert configure("transe", settings=[("loss.name", "softmax")]) == plain
+    assert configure(settings=[("model.name", "transe"), ("loss", "softmax")]) == plain
+
+
+def test_an_option_of_a_part_that_was_not_chosen_says_whose_it_is():
+    with pytest.raises(ConfigError, match="it is an option of: sampler bernoulli, sampler uniform, sampler unknown"):
+        configure("gated", settings=[("negatives", 8)])
+    with pytest.raises(ConfigError, match="did you mean 'epochs'"):
+        configure("gated", settings=[("epoch", 8)])
