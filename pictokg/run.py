@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pictokg.assembly import build_model
 from pictokg.config import Config, configure
 from pictokg.errors import DataError
@@ -24,6 +26,7 @@ from pictokg.training.fit import best_path
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
+    from pictokg.features.table import FeatureTable
     from pictokg.models.base import Model
 
 PACKAGES = ("torch", "numpy", "polars", "scikit-learn", "pillow", "safetensors")
@@ -87,9 +90,9 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
     """The data a run remembers (or `source`, where they were moved), with ids as they were in training."""
     from pictokg.datasets.load import load
 
-    remembered = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]["source"]
+    remembered = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]
     features = {modality: str(name) for modality, name in config.options("features").items()}
-    data = load(source or remembered, features=features, modalities=list(features))
+    data = load(source or remembered["source"], features=features, modalities=list(features))
     for kind, vocabulary in (("entities", data.graph.entities), ("relations", data.graph.relations)):
         if Vocabulary.load(folder / f"{kind}.txt") != vocabulary:
             raise DataError(
@@ -97,7 +100,26 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
                 file=folder / f"{kind}.txt",
                 remedy="restore the data folder, or train again",
             )
+    for modality, table in data.tables.items():
+        trained_on = remembered["features"][modality]
+        same = table.fingerprint == trained_on["fingerprint"]  # times of change are in it: copies have another
+        if not same and not np.allclose(sketch(table), trained_on["sketch"], atol=1e-4):
+            raise DataError(
+                f"the features {modality!r} of {data.folder} are no longer those the run was trained on:"
+                " pictures, words or tables were changed, and their encoder was fitted anew",
+                file=folder / "run.json",
+                remedy="restore the data folder, or train again",
+            )
     return data
+
+
+def sketch(table: FeatureTable) -> list[float]:
+    """Eight weighted sums of a table's mean rows: equal for equal rows, near for rows that differ by rounding."""
+    mean, generator = table.mean(), np.random.default_rng(0)
+    of_entities = generator.standard_normal((8, len(mean))).astype(np.float32)
+    of_columns = generator.standard_normal((mean.shape[1], 8)).astype(np.float32)
+    sums = np.einsum("kn,nw,wk->k", of_entities, mean, of_columns, optimize=True)
+    return (sums / max(float(np.linalg.norm(mean)), 1e-12)).tolist()
 
 
 def load_run(folder: str | Path, *, device: str = "cpu", data: str | None = None) -> Run:
@@ -119,6 +141,14 @@ def load_run(folder: str | Path, *, device: str = "cpu", data: str | None = None
     return Run(folder, config, dataset, model.to(device).eval())
 
 
+def _source(data: Dataset) -> str:
+    """What to load the data from again: "glyphs" for the embedded ones, wherever their cache is; else the folder."""
+    from pictokg.features.place import cache_folder
+
+    folder = (data.folder or Path()).resolve()
+    return "glyphs" if data.name == "glyphs" and folder.parent == cache_folder().resolve() else str(folder)
+
+
 def _description(data: Dataset, command: list[str]) -> dict[str, Any]:
     """Where the data are and what software ran."""
     graph = data.graph
@@ -126,11 +156,14 @@ def _description(data: Dataset, command: list[str]) -> dict[str, Any]:
         "command": command,
         "data": {
             "name": data.name,
-            "source": data.name if data.name == "glyphs" else str((data.folder or Path()).resolve()),
+            "source": _source(data),
             "entities": graph.num_entities,
             "relations": graph.num_relations,
             "splits": {name: len(triples) for name, triples in graph.splits.items()},
-            "features": {modality: table.fingerprint for modality, table in data.tables.items()},
+            "features": {
+                modality: {"fingerprint": table.fingerprint, "sketch": sketch(table)}
+                for modality, table in data.tables.items()
+            },
         },
         "versions": {"pictokg": version("pictokg"), "python": sys.version.split()[0]}
         | {package: version(package) for package in PACKAGES},

@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--data", help="data folder, or glyphs; the plan's by default")
     parser.add_argument("--out", type=Path, default=Path("runs/quality"))
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds of the plan")
     parser.add_argument("--table", action="store_true", help="print the table of what is finished, run nothing")
     arguments = parser.parse_args()
     plan = tomllib.loads(arguments.plan.read_text())
@@ -110,7 +111,7 @@ def main() -> None:
         if arguments.threads:
             torch.set_num_threads(arguments.threads)
         data = load(arguments.data or plan["data"], plan.get("features", {}))
-        for seed in plan["seeds"]:
+        for seed in arguments.seeds or plan["seeds"]:
             for row in plan["rows"]:
                 file = out / f"{row['name']}-{seed}.json"
                 claim = file.with_suffix(".running")

@@ -124,3 +124,12 @@ def test_data_that_changed_since_training(train, pictokg, folder, tmp_path):
     with (folder / "train.tsv").open("a") as handle:
         handle.write("thing:new\tkind\tkind:cup\n")
     assert_refused(pictokg("evaluate", tmp_path / "run"), "no longer those")
+
+
+def test_words_that_changed_since_training(train, pictokg, folder, tmp_path):
+    train()
+    text = (folder / "text.tsv").read_text()
+    (folder / "text.tsv").write_text(text.replace("cup number", "goblet of gold, number"))
+    assert_refused(pictokg("evaluate", tmp_path / "run"), "'text'", "no longer those", "run.json")
+    (folder / "text.tsv").write_text(text)
+    assert pictokg("evaluate", tmp_path / "run")[0] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -129,6 +130,22 @@ def test_options_of_the_defaults_for_large_graphs_are_accepted_there(pictokg, ma
     monkeypatch.setattr("pictokg.config.LARGE_GRAPH", 10)
     assert pictokg(*few)[0] == 0
     assert "negatives = 3" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_a_copy_of_the_data_serves_a_run_though_its_files_are_younger(run, pictokg, made_folder, tmp_path):
+    shutil.copytree(made_folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    figures = [
+        json.loads(pictokg("evaluate", run, "--json", *more)[1])["metrics"]
+        for more in ((), ("--data", tmp_path / "copy"))
+    ]
+    assert figures[0] == figures[1]
+
+
+def test_a_folder_called_glyphs_is_not_taken_for_the_embedded_data(pictokg, made_folder, tmp_path):
+    shutil.copytree(made_folder, tmp_path / "glyphs")
+    assert pictokg("train", tmp_path / "glyphs", "--model", "distmult", "--out", tmp_path / "run", *FAST)[0] == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["data"]["source"] == str(tmp_path / "glyphs")
+    assert pictokg("evaluate", tmp_path / "run")[0] == 0
 
 
 def test_a_toml_file_and_its_run_agree(pictokg, made_folder, tmp_path):
