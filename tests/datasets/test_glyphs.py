@@ -13,6 +13,7 @@ from pictokg.datasets import glyphs
 from pictokg.datasets.glyphs import cache, facts, folder, pictures
 from pictokg.datasets.glyphs.relations import RELATIONS
 from pictokg.errors import PictoKGError
+from pictokg.features.place import cache_folder
 
 
 def characters(*ranges):
@@ -199,9 +200,9 @@ def test_the_cache_generates_once_for_each_seed(tmp_path, monkeypatch):
 def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("PICTOKG_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert glyphs.cache_folder() == tmp_path / "pictokg"
+    assert cache_folder() == tmp_path / "pictokg"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert glyphs.cache_folder() == Path.home() / ".cache" / "pictokg"
+    assert cache_folder() == Path.home() / ".cache" / "pictokg"
 
 
 # Facts

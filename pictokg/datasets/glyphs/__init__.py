@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from pictokg.datasets.glyphs.cache import cache_folder, cached
+from pictokg.datasets.glyphs.cache import cached
 from pictokg.datasets.glyphs.folder import generate
 
-__all__ = ["cache_folder", "cached", "generate"]
+__all__ = ["cached", "generate"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Callable
 from importlib.metadata import version
@@ -11,14 +10,7 @@ from pathlib import Path
 
 from pictokg.datasets.glyphs.folder import FORMAT, generate
 from pictokg.errors import PictoKGError
-
-
-def cache_folder() -> Path:
-    """Find the user's cache: `$PICTOKG_CACHE`, else `$XDG_CACHE_HOME/pictokg`, else `~/.cache/pictokg`."""
-    if chosen := os.environ.get("PICTOKG_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pictokg"
+from pictokg.features.place import cache_folder
 
 
 def cached(
