@@ -42,6 +42,14 @@ class Run:
     model: Model
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a run was trained on: the source to load, and fingerprint and sketch of each feature table."""
+
+    source: str
+    features: dict[str, tuple[str, list[float]]]
+
+
 def with_features(config: Config, data: Dataset) -> Config:
     """The configuration with the feature tables that the data really have, so that the run can find them again."""
     return Config({**config.sections, "features": dict(data.features)})
@@ -90,9 +98,9 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
     """The data a run remembers (or `source`, where they were moved), with ids as they were in training."""
     from pictokg.datasets.load import load
 
-    remembered = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]
+    remembered = _remembered(folder)
     features = {modality: str(name) for modality, name in config.options("features").items()}
-    data = load(source or remembered["source"], features=features, modalities=list(features))
+    data = load(source or remembered.source, features=features, modalities=list(features))
     for kind, vocabulary in (("entities", data.graph.entities), ("relations", data.graph.relations)):
         if Vocabulary.load(folder / f"{kind}.txt") != vocabulary:
             raise DataError(
@@ -101,9 +109,9 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
                 remedy="restore the data folder, or train again",
             )
     for modality, table in data.tables.items():
-        trained_on = remembered["features"][modality]
-        same = table.fingerprint == trained_on["fingerprint"]  # times of change are in it: copies have another
-        if not same and not np.allclose(sketch(table), trained_on["sketch"], atol=1e-4):
+        fingerprint, trained_on = remembered.features[modality]
+        same = table.fingerprint == fingerprint  # times of change are in it: copies have another
+        if not same and not np.allclose(sketch(table), trained_on, atol=1e-4):
             raise DataError(
                 f"the features {modality!r} of {data.folder} are no longer those the run was trained on:"
                 " pictures, words or tables were changed, and their encoder was fitted anew",
@@ -111,6 +119,19 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
                 remedy="restore the data folder, or train again",
             )
     return data
+
+
+def _remembered(folder: Path) -> Remembered:
+    """Read from run.json what a run was trained on; DataError where it does not say."""
+    try:
+        data = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]
+        features = {modality: (made["fingerprint"], made["sketch"]) for modality, made in data["features"].items()}
+        return Remembered(data["source"], features)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = "copy the whole run folder anew, or train again"
+        raise DataError(
+            f"does not say what the run was trained on ({error!r})", file=folder / "run.json", remedy=remedy
+        ) from error
 
 
 def sketch(table: FeatureTable) -> list[float]:

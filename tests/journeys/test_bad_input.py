@@ -133,3 +133,10 @@ def test_words_that_changed_since_training(train, pictokg, folder, tmp_path):
     assert_refused(pictokg("evaluate", tmp_path / "run"), "'text'", "no longer those", "run.json")
     (folder / "text.tsv").write_text(text)
     assert pictokg("evaluate", tmp_path / "run")[0] == 0
+
+
+def test_a_run_that_does_not_say_what_it_was_trained_on(train, pictokg, tmp_path):
+    train()
+    for content in ("", "{}", '{"data": {"source": "x", "features": {"text": "abc"}}}'):
+        (tmp_path / "run" / "run.json").write_text(content)
+        assert_refused(pictokg("evaluate", tmp_path / "run"), "run.json", "train again")
