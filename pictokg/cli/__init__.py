@@ -7,6 +7,8 @@ import sys
 import warnings
 from typing import Any
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the program `pictokg`."""
@@ -20,9 +22,10 @@ def main() -> None:
         app()
     except PictoKGError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is saved", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # so typer ends on Ctrl-C, and says nothing
+            print("interrupted; go on with train --resume RUN, or with the same command", file=sys.stderr)
+        raise
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:

@@ -15,7 +15,7 @@ def classify(
     split: Annotated[str, typer.Option(help="Whose triples to classify.")] = "test",
     validation: Annotated[str, typer.Option(help="Where the thresholds are chosen.")] = "valid",
     terms: Terms = None,
-    seed: Annotated[int, typer.Option(help="Seed of the false triples, where the data give none.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the false triples, where the data give none.", min=0)] = 0,
     least_examples: Annotated[
         int, typer.Option(help="Validation examples a relation needs for a threshold of its own.", min=1)
     ] = 10,

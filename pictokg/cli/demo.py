@@ -48,7 +48,7 @@ MARKER = "demo.json"  # says that a folder is a demo's, and which of its folders
 
 def demo(
     out: Annotated[Path, typer.Option(help="Where to write; an earlier demo there is replaced.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.", min=0)] = 0,
     source: Annotated[str, typer.Option(help="Data folder with pictures and words, or 'glyphs'.")] = "glyphs",
     device: Device = "cpu",
     threads: Threads = 0,

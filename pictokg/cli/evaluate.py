@@ -12,6 +12,7 @@ from pictokg.cli.common import (
     Device,
     RunFolder,
     Threads,
+    console,
     prepare,
     print_json,
     progress_bar,
@@ -34,7 +35,7 @@ def evaluate(
     sampled: Annotated[
         int | None, typer.Option(help="Rank against so many random entities only, for graphs of millions.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draw of those entities.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the draw of those entities.", min=0)] = 0,
     memory: Annotated[int, typer.Option(help="MiB to use beside the model.", min=1)] = 512,
     device: Device = "cpu",
     threads: Threads = 0,
@@ -43,6 +44,7 @@ def evaluate(
 ) -> None:
     """Say how good a run is: MRR, mean rank and Hits@k over all entities, by side, relation and slice."""
     from pictokg.cli.reporting import write_run_report
+    from pictokg.errors import PictoKGError
     from pictokg.evaluation.options import RankingOptions
     from pictokg.evaluation.ranking import evaluate as rank_all
     from pictokg.run import load_run
@@ -69,7 +71,10 @@ def evaluate(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if (split, terms, options.sampled, options.filtered) == ("test", None, None, True):
-        write_run_report(run, trained.data, read_metrics(run), report.to_dict())
+        try:
+            write_run_report(run, trained.data, read_metrics(run), report.to_dict())
+        except PictoKGError as error:  # the figures are what was asked for; the run may be read-only
+            console().print(f"warning: no report: {error}", markup=False, soft_wrap=True)
     if as_json:
         print_json({**report.to_dict(), "terms": terms})
         return

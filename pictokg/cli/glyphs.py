@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from pictokg.cli.common import AsJson, print_json
+
 
 def glyphs(
     out: Annotated[Path, typer.Option(help="Folder to write; it must be empty or not exist.")],
-    seed: Annotated[int, typer.Option(help="Seed of the split into train, valid and test.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split into train, valid and test.", min=0)] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Write the glyphs graph (Unicode characters, their pictures, names and facts) as a data folder."""
     import tomllib
@@ -25,6 +28,9 @@ def glyphs(
         generate(out, seed=seed, progress=lambda done, total: bar.update(task, completed=done, total=total))
     manifest = tomllib.loads((out / "manifest.toml").read_text(encoding="utf-8"))
     counts, versions = manifest["counts"], manifest["versions"]
+    if as_json:
+        print_json({"folder": str(out), "counts": counts, "versions": versions})
+        return
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"entities   {counts['characters']:,} characters and {counts['values']:,} values")
     console.print(f"triples    {counts['triples']:,} in {counts['relations']} relations")

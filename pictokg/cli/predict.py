@@ -67,7 +67,7 @@ def read_questions(path: Path) -> list[Question]:
     from pictokg.errors import DataError
 
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # names may hold what else Unicode calls a line's end
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", file=path) from error
     questions: list[Question] = []
@@ -91,7 +91,7 @@ def print_answers(question: Question, answers: list[Answer]) -> None:
 
     table = Table(title="  ".join(slot or "?" for slot in question), title_justify="left", box=None)
     for column in ("", "name", "label", "score", "known"):
-        table.add_column(column, justify="right" if column in ("", "score") else "left")
+        table.add_column(column, justify="right" if column in ("", "score") else "left", overflow="fold")
     for place, answer in enumerate(answers, start=1):
         label = answer.label if answer.label != answer.name else ""
         table.add_row(str(place), answer.name, label, f"{answer.score:.3f}", "known" if answer.known else "new")

@@ -21,7 +21,7 @@ def split(
         float | None,
         typer.Option(help="The same for test, where there is none. [default: 0.1]"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.", min=0)] = 0,
     per_relation: Annotated[
         bool, typer.Option("--per-relation", help="Take the shares from every relation alike.")
     ] = False,

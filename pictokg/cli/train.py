@@ -30,7 +30,7 @@ def train(
         list[str] | None, typer.Option("--set", help="key=value, as dim=128 or loss.margin=6; repeatable.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of choices.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random draw. [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw. [default: 0]", min=0)] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run.", metavar="RUN")] = None,
     device: Device = "cpu",
     threads: Threads = 0,

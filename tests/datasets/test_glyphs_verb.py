@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pictokg.cli.glyphs import glyphs
@@ -18,6 +20,11 @@ def test_the_verb_writes_a_folder_and_sums_it_up(tmp_path, capsys, monkeypatch):
     assert printed[0].startswith("entities   6 characters and")
     assert printed[4].endswith(str(tmp_path / "out"))
     assert "seed = 3" in (tmp_path / "out" / "manifest.toml").read_text()
+
+    glyphs(tmp_path / "again", seed=3, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["counts"]["characters"] == 6
+    assert said["folder"] == str(tmp_path / "again")
 
 
 def test_the_verb_refuses_a_folder_that_holds_something(tmp_path):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+
+from pictokg.errors import PictoKGError
 
 FAST = ("--set", "dim=4", "--set", "epochs=1")
 
@@ -140,3 +144,33 @@ def test_a_run_that_does_not_say_what_it_was_trained_on(train, pictokg, tmp_path
     for content in ("", "{}", '{"data": {"source": "x", "features": {"text": "abc"}}}'):
         (tmp_path / "run" / "run.json").write_text(content)
         assert_refused(pictokg("evaluate", tmp_path / "run"), "run.json", "train again")
+
+
+def test_figures_are_printed_where_no_report_can_be_written(train, pictokg, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PictoKGError("cannot write report.html: read-only")
+
+    train()
+    monkeypatch.setattr("pictokg.report.page.write_report", refuse)
+    code, out, err = pictokg("evaluate", tmp_path / "run", "--json")
+    assert code == 0
+    assert json.loads(out)["metrics"]["mrr"] > 0
+    assert "read-only" in err
+
+
+def test_an_interrupted_training_says_how_to_go_on(train, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pictokg.training.loop.Trainer._step", interrupt)
+    code, _, err = train()
+    assert code == 130
+    assert "--resume" in err
+
+
+@pytest.mark.parametrize("verb", ["classify", "evaluate", "split", "train", "glyphs", "demo"])
+def test_a_seed_below_0_is_refused(pictokg, tmp_path, verb):
+    code, out, err = pictokg(verb, *([] if verb in ("glyphs", "demo") else [tmp_path]), "--seed", "-1")
+    assert (code, out) == (2, "")
+    assert "--seed" in err
+    assert "equal to 0" in err

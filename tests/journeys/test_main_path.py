@@ -90,6 +90,32 @@ def test_predict_many_questions_from_a_file(run, pictokg, tmp_path):
     assert not any(answer["known"] for question in answered for answer in question["answers"])
 
 
+def test_names_with_the_rarer_line_ends_of_unicode(pictokg, tmp_path):
+    names = ["a\u2028b", "c\x85d", "-e", "plain"]
+    triples = [f"{head}\tis near\t{tail}\n" for head in names for tail in names if head != tail]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.tsv").write_text("".join(triples), encoding="utf-8")
+    (tmp_path / "data" / "test.tsv").write_text("-e\tis near\t-e\n", encoding="utf-8")
+    (tmp_path / "questions.tsv").write_text("".join(f"{name}\tis near\t?\n" for name in names), encoding="utf-8")
+    assert pictokg("train", tmp_path / "data", "--model", "distmult", "--out", tmp_path / "run", *FAST)[0] == 0
+    code, out, _ = pictokg("predict", tmp_path / "run", "--queries", tmp_path / "questions.tsv", "--json")
+    assert code == 0
+    assert [question["head"] for question in json.loads(out)["questions"]] == names
+    assert pictokg("predict", tmp_path / "run", "--head", "-e", "--relation", "is near")[0] == 0
+
+
+def test_predict_prints_long_names_whole(pictokg, tmp_path):
+    names = [f"http://example.org/a/path/that/is/longer/than/a/narrow/terminal/is/wide/{n}" for n in range(3)]
+    (tmp_path / "data").mkdir()
+    facts = "".join(f"{names[n]}\tr\t{names[(n + 1) % 3]}\n" for n in range(3))
+    (tmp_path / "data" / "train.tsv").write_text(facts, encoding="utf-8")
+    (tmp_path / "data" / "test.tsv").write_text(f"{names[0]}\tr\t{names[2]}\n", encoding="utf-8")
+    assert pictokg("train", tmp_path / "data", "--model", "distmult", "--out", tmp_path / "run", *FAST)[0] == 0
+    code, out, _ = pictokg("predict", tmp_path / "run", "--head", names[0], "--relation", "r")
+    assert code == 0
+    assert "…" not in out
+
+
 def test_score_and_export_agree_with_the_graph(run, pictokg, made_folder, tmp_path):
     code, out, _ = pictokg("score", run, made_folder / "test.tsv")
     rows = [line.split("\t") for line in out.splitlines()]
