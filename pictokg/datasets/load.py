@@ -160,6 +160,12 @@ class Tables:
         else:
             words = {name: words_of(name, self.raw.labels, self.raw.descriptions) for name in entities.names}
             items = Items.of_texts(words, entities)
+        if not len(items):
+            place, what = ("images/", "pictures") if modality == "image" else ("text.tsv", "words")
+            raise ConfigError(
+                f"{self.raw.path} has no {what} of its entities, which the model reads; add {place} to the folder,"
+                " or choose a model or modalities that do without"
+            )
         folder = features_folder(self.raw.path) / table_name(encoder)
         made = encode(items, encoder, folder, progress=partial(self.progress, modality) if self.progress else None)
         how = "read from" if made.cached else f"encoded at {made.rate:,.0f}/s into"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -97,6 +98,12 @@ def test_a_configuration_with_a_typo(train, tmp_path):
     assert_refused(train("--config", tmp_path / "mine.toml"), "mine.toml", "did you mean 'model'")
     (tmp_path / "mine.toml").write_text("[model\n", encoding="utf-8")
     assert_refused(train("--config", tmp_path / "mine.toml"), "mine.toml", "TOML")
+
+
+def test_a_model_of_pictures_on_a_folder_that_has_none(train, folder):
+    (folder / "images.tsv").unlink()
+    shutil.rmtree(folder / "images")
+    assert_refused(train("--model", "ikrl"), "has no pictures", "images/")
 
 
 def test_a_run_is_never_overwritten(train, tmp_path):
