@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A package may import from itself and from those before it; the entries of a set may not import from each other.
 ORDER = [
     {"errors"},
-    {"files"},
+    {"files", "memory"},
     {"graph"},
     {"features"},
     {"datasets"},

@@ -36,29 +36,14 @@ def print_json(value: Mapping[str, Any]) -> None:
     sys.stdout.write("\n")
 
 
-def keep_freed_memory() -> None:
-    """Let glibc keep large blocks that are freed: each step frees and asks for the same ones again.
-
-    Otherwise every one of them is handed back to the system and comes anew, page by page: a quarter of a step's time.
-    """
-    import ctypes
-
-    m_trim_threshold, m_mmap_threshold = -1, -3
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library
-        return
-    mallopt(m_mmap_threshold, 1 << 30)
-    mallopt(m_trim_threshold, (1 << 31) - 1)
-
-
 def prepare(device: str, threads: int) -> None:
     """Set the number of threads and check the device; ConfigError with what there is."""
-    keep_freed_memory()
     import torch
 
     from pictokg.errors import ConfigError
+    from pictokg.memory import keep_freed_memory
 
+    keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
     try:

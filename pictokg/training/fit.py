@@ -13,6 +13,7 @@ import numpy as np
 
 from pictokg.files import write_text
 from pictokg.graph.graph import KnowledgeGraph
+from pictokg.memory import give_back_memory
 from pictokg.training.checkpoint import (
     load_checkpoint,
     load_parameters,
@@ -66,6 +67,7 @@ def fit(
             progress.history.append(record)
             progress.finished = _is_over(trainer, progress)
             keeper.save(progress)
+            give_back_memory()
             if on_epoch:
                 on_epoch(record)
             if progress.finished:
