@@ -98,6 +98,9 @@ def configure(
             section,
             {key: value for key, value in options.items() if section != "model" or key != "name"},
         )
+    chose_sampler = "sampler" in named or "sampler" in written
+    if not chose_sampler and _asks_negatives(settings) and "negatives" not in schema("sampler", sections["sampler"]):
+        named["sampler"] = "uniform"  # who asks for so many negatives asks for a sampler that draws them
     for section, name in named.items():
         if section != "model":
             _choose(sections, section, {"name": name})
@@ -108,6 +111,10 @@ def configure(
     return Config(
         {section: validated(section, options) for section, options in sections.items() if options or section in FIXED}
     )
+
+
+def _asks_negatives(settings: Sequence[tuple[str, Any]]) -> bool:
+    return any(key in {"negatives", "sampler.negatives"} for key, _ in settings)
 
 
 def size_of(entities: int, triples: int) -> str:

@@ -24,6 +24,13 @@ def test_a_part_can_be_named_by_its_section_or_by_its_name_key():
 
 def test_an_option_of_a_part_that_was_not_chosen_says_whose_it_is():
     with pytest.raises(ConfigError, match="it is an option of: sampler bernoulli, sampler uniform, sampler unknown"):
-        configure("gated", settings=[("negatives", 8)])
+        configure("gated", parts={"sampler": "one_vs_all"}, settings=[("negatives", 8)])
     with pytest.raises(ConfigError, match="did you mean 'epochs'"):
         configure("gated", settings=[("epoch", 8)])
+
+
+def test_asking_for_negatives_takes_a_sampler_that_draws_them_unless_one_was_chosen():
+    assert configure("gated", settings=[("negatives", 8)]).sections["sampler"]["name"] == "uniform"
+    chosen = configure("gated", parts={"sampler": "unknown"}, settings=[("negatives", 8)])
+    assert chosen.sections["sampler"]["name"] == "unknown"
+    assert chosen.sections["sampler"]["negatives"] == 8

@@ -45,7 +45,7 @@ def build(
 
     Args:
         data: graph with a feature table "image"; dim: width of a vector; norm: 1 or 2.
-        constrain: keep structure vectors at length 1 or less.
+        constrain: keep structure vectors and relations at length 1 or less.
         aggregation: attention (ATT), average (AVG) or maximum (MAX) over an entity's pictures.
         attention_gradient: let the loss teach the attention; the released code does not.
         norm_penalty: weight of the soft constraint on the length of image vectors.
@@ -58,4 +58,6 @@ def build(
         attention_gradient=attention_gradient,
         norm_penalty=norm_penalty,
     )
-    return Model(encoder, TransE(dim, norm=norm, constrain=constrain), data.graph.num_relations, term_sets=TERM_SETS)
+    return Model(
+        encoder, TransE(dim, norm=norm, constrain=constrain, ball=True), data.graph.num_relations, term_sets=TERM_SETS
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pictokg.scoring._vectors import unit
+from pictokg.scoring._vectors import unit, within_unit_ball
 from pictokg.scoring.base import ScoringFunction
 from pictokg.scoring.similarity import negative_norm
 
@@ -26,6 +26,7 @@ class TransE(ScoringFunction):
         dim: values per entity and relation.
         norm: 1 for the L1 distance, 2 for the Euclidean.
         constrain: keep entity vectors at length 1, as published.
+        ball: instead keep entities and relations at length 1 or less, as IKRL does.
 
     Raises:
         ConfigError: when `norm` is neither 1 nor 2.
@@ -36,9 +37,9 @@ class TransE(ScoringFunction):
     -1.0
     """
 
-    def __init__(self, dim: int, *, norm: int = 1, constrain: bool = True) -> None:
+    def __init__(self, dim: int, *, norm: int = 1, constrain: bool = True, ball: bool = False) -> None:
         super().__init__(dim)
-        self.constrain = constrain
+        self.constrain, self.ball = constrain, ball
         self._similarity = negative_norm(norm)
 
     def expect_tail(
@@ -60,8 +61,14 @@ class TransE(ScoringFunction):
         return self._similarity(expected, candidates)
 
     def constrain_entities(self, rows: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        """Scale entities to length 1."""
-        return unit(rows) if self.constrain else rows
+        """Scale entities to length 1, or those that are longer into the ball."""
+        if not self.constrain:
+            return rows
+        return within_unit_ball(rows) if self.ball else unit(rows)
+
+    def constrain_relations(self, rows: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        """Scale relations that are longer than 1 into the ball, where that is asked for."""
+        return within_unit_ball(rows) if self.constrain and self.ball else rows
 
     @torch.no_grad()
     def initialise(

@@ -177,6 +177,20 @@ def test_an_entity_nobody_has_seen_is_the_average_of_its_pictures(make, data):
     torch.testing.assert_close(unseen[0, 0], unseen[0, 1])
 
 
+def test_structure_and_relations_stay_in_the_unit_ball_and_short_rows_stay_as_they_are(make):
+    model = make()
+    with torch.no_grad():
+        model.encoder.structure.weight.copy_(torch.rand(12, 4))
+        model.encoder.structure.weight[::2] *= 0.1
+        model.relations.weight.fill_(3.0)
+    before = model.encoder.structure.weight.clone()
+    model.constrain(torch.arange(12), torch.arange(3))
+    after, lengths = model.encoder.structure.weight, before.norm(dim=1)
+    torch.testing.assert_close(after.norm(dim=1), lengths.clamp(max=1))
+    assert torch.equal(after[lengths <= 1], before[lengths <= 1])
+    torch.testing.assert_close(model.relations.weight.norm(dim=1), torch.ones(3))
+
+
 def test_relation_questions_score_like_whole_triples(make, data):
     model = make()
     triples = torch.from_numpy(data.graph.split("train")[:7].astype(np.int64))
