@@ -5,10 +5,12 @@ RUN/config.toml  run.json  entities.txt  relations.txt  features/  metrics.jsonl
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
 import sys
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 
 from pictokg.assembly import build_model
 from pictokg.config import Config, configure
-from pictokg.errors import DataError
+from pictokg.errors import DataError, DataWarning
 from pictokg.files import write_text
 from pictokg.graph.vocabulary import Vocabulary
 from pictokg.training.checkpoint import load_parameters, load_tensors
@@ -44,9 +46,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a run was trained on: the source to load, and fingerprint and sketch of each feature table."""
+    """What a run was trained on: where from, a digest of its triples, fingerprint and sketch of each feature table."""
 
     source: str
+    train: str
     features: dict[str, tuple[str, list[float]]]
 
 
@@ -62,14 +65,18 @@ def create(folder: Path, config: Config, data: Dataset, command: list[str]) -> N
         DataError: the folder holds a run or other files already.
     """
     refuse_other_files(folder)
-    description = json.dumps(_description(data, command), indent=2, ensure_ascii=False) + "\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    data.graph.entities.save(folder / "entities.txt")
-    data.graph.relations.save(folder / "relations.txt")
-    write_text(folder / "run.json", description)
-    for modality, fitted in data.encoders.items():  # so that an entity never seen can be encoded later
-        shutil.copytree(fitted, folder / "features" / modality)
-    write_text(folder / "config.toml", config.to_toml())  # last: a folder with a configuration is a whole run
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)  # left by a run that was killed
+    try:
+        data.graph.entities.save(fresh / "entities.txt")
+        data.graph.relations.save(fresh / "relations.txt")
+        write_text(fresh / "run.json", json.dumps(_description(data, command), indent=2, ensure_ascii=False) + "\n")
+        write_text(fresh / "config.toml", config.to_toml())
+        for modality, fitted in data.encoders.items():  # so that an entity never seen can be encoded later
+            shutil.copytree(fitted, fresh / "features" / modality)
+        fresh.replace(folder)  # a run folder is there whole or not at all
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def refuse_other_files(folder: Path) -> None:
@@ -108,6 +115,13 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
                 file=folder / f"{kind}.txt",
                 remedy="restore the data folder, or train again",
             )
+    if remembered.train != _digest(data):
+        warnings.warn(
+            f"the training triples of {data.folder} are not those the run was trained on; what counts as known has"
+            " changed, and a run resumed with them is not the run that was begun",
+            DataWarning,
+            stacklevel=2,
+        )
     for modality, table in data.tables.items():
         fingerprint, trained_on = remembered.features[modality]
         same = table.fingerprint == fingerprint  # times of change are in it: copies have another
@@ -126,7 +140,7 @@ def _remembered(folder: Path) -> Remembered:
     try:
         data = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]
         features = {modality: (made["fingerprint"], made["sketch"]) for modality, made in data["features"].items()}
-        return Remembered(data["source"], features)
+        return Remembered(data["source"], data["train"], features)
     except (OSError, ValueError, KeyError, TypeError) as error:
         remedy = "copy the whole run folder anew, or train again"
         raise DataError(
@@ -170,6 +184,11 @@ def _source(data: Dataset) -> str:
     return "glyphs" if data.name == "glyphs" and folder.parent == cache_folder().resolve() else str(folder)
 
 
+def _digest(data: Dataset) -> str:
+    """SHA-256 of the training triples as ids."""
+    return hashlib.sha256(data.graph.split("train").tobytes()).hexdigest()
+
+
 def _description(data: Dataset, command: list[str]) -> dict[str, Any]:
     """Where the data are and what software ran."""
     graph = data.graph
@@ -181,6 +200,7 @@ def _description(data: Dataset, command: list[str]) -> dict[str, Any]:
             "entities": graph.num_entities,
             "relations": graph.num_relations,
             "splits": {name: len(triples) for name, triples in graph.splits.items()},
+            "train": _digest(data),
             "features": {
                 modality: {"fingerprint": table.fingerprint, "sketch": sketch(table)}
                 for modality, table in data.tables.items()

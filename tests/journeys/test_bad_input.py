@@ -130,6 +130,16 @@ def test_questions_with_names_nobody_has(train, pictokg, tmp_path):
     assert_refused(pictokg("evaluate", tmp_path), "no run folder")
 
 
+@pytest.mark.filterwarnings("default")
+def test_triples_that_changed_under_a_run_are_warned_of(train, pictokg, folder, tmp_path):
+    train()
+    lines = (folder / "train.tsv").read_text(encoding="utf-8").splitlines()
+    (folder / "train.tsv").write_text("\n".join([*lines, lines[0]]) + "\n", encoding="utf-8")
+    code, _, err = pictokg("evaluate", tmp_path / "run", "--json")
+    assert code == 0
+    assert "the training triples" in err
+
+
 def test_data_that_changed_since_training(train, pictokg, folder, tmp_path):
     train()
     with (folder / "train.tsv").open("a") as handle:

@@ -151,11 +151,11 @@ def test_resuming_a_finished_run_keeps_its_report(run, pictokg):
 
 
 def test_options_of_the_defaults_for_large_graphs_are_accepted_there(pictokg, made_folder, tmp_path, monkeypatch):
-    few = ("train", made_folder, "--out", tmp_path / "run", *FAST, "--set", "negatives=3")
+    few = ("train", made_folder, "--out", tmp_path / "run", *FAST, "--set", "shared=false")
     assert pictokg(*few)[0] == 2  # this graph is small, and its default sampler takes every entity
     monkeypatch.setattr("pictokg.config.LARGE_GRAPH", 10)
     assert pictokg(*few)[0] == 0
-    assert "negatives = 3" in (tmp_path / "run" / "config.toml").read_text()
+    assert "shared = false" in (tmp_path / "run" / "config.toml").read_text()
 
 
 def test_a_copy_of_the_data_serves_a_run_though_its_files_are_younger(run, pictokg, made_folder, tmp_path):
