@@ -83,7 +83,7 @@ def _start(source: str, choose: Callable[..., Config], out: Path, device: str) -
 def _chosen_unread(choose: Callable[..., Config]) -> Config:
     """The configuration before the data are read: a typo should not cost the time of reading them.
 
-    An option may suit the defaults for graphs of one size alone, as `negatives` those for large ones.
+    An option may suit the defaults for graphs of one size alone, as `shared` those for large ones.
     """
     from pictokg.errors import ConfigError
 

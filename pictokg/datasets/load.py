@@ -49,7 +49,7 @@ def load(
     from pictokg.graph.read.folder import read_folder
 
     say = say or (lambda line: None)
-    folder = _folder_of(source, say)
+    folder = _folder_of(source)
     raw = read_folder(folder)
     if raw.needs_splitting:
         say(f"{folder} has no splits; splitting its triples 80/10/10 with seed {SPLIT_SEED} (see: pictokg split)")
@@ -175,7 +175,7 @@ class Tables:
         return made.table
 
 
-def _folder_of(source: str | Path, say: Say) -> Path:
+def _folder_of(source: str | Path) -> Path:
     if source != "glyphs" or Path(source).is_dir():
         return Path(source)
     from pictokg.datasets.glyphs import cached
