@@ -22,7 +22,7 @@ PACKAGES = {
     "loss": ("losses", "Loss"),
     "regulariser": ("regularisers", "Regulariser"),
 }
-SHARED = {"base", "similarity", "views"}  # files that serve the parts beside them
+SHARED = {"base", "similarity", "distance", "views"}  # files that serve the parts beside them
 
 
 def names(section: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pictokg.models.base import Model
 
 Question = tuple[Query, Tensor]
+Turn = Literal["model", "sampler", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Negatives:
         weight: 0 masks a candidate (a known answer; padding when fewer exist than asked), broadcastable to (B, K).
         label: 1 where a candidate is itself a known answer that the loss should count as true (KvsAll).
         answer_column: where the answer stands among the candidates, (B,), when it is one of them.
-        vectors: encoded candidates (B, K, d) when the choice itself is differentiable.
+        vectors: static encodings of the candidates (B, K, [views,] d), where the sampler made them itself: because its
+            choice is differentiable, or because they are no encodings of one entity. They are scored in place of `ids`.
         memory: whatever the sampler wants back with the scores.
     """
 
@@ -76,11 +78,21 @@ class Context:
 class Sampler(ABC):
     """Draws negatives for a batch of questions of one side.
 
-    A sampler with parameters of its own is also an `nn.Module`; one with a memory keeps it in `state`. Both are saved
-    in the checkpoint. `needs` names what the model or the data must have ("views", "image", "text", …).
+    A sampler with parameters of its own is also an `nn.Module` and makes them in `prepare`; an Adam of their own moves
+    them at `learning_rate`. One with a memory keeps it in `state`. Both are saved in the checkpoint. `needs` names
+    what the model or the data must have ("views", "image", "text", …).
     """
 
     needs: frozenset[str] = frozenset()
+    learning_rate: float = 1e-3
+
+    def prepare(self, context: Context) -> None:
+        """Look at the model and the data once, before the first step; make parameters; ConfigError on an unmet need."""
+        return
+
+    def turn(self, context: Context) -> Turn:
+        """Who learns from this step; by default the model and, where it has parameters, the sampler too."""
+        return "both"
 
     def questions(self, triples: Tensor, context: Context) -> list[Question]:
         """Turn a batch of triples into questions; by default each is asked on every side of the run."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from pictokg.graph.query import Side
 from pictokg.scoring._vectors import unit
 from pictokg.scoring.base import ScoringFunction
-from pictokg.scoring.similarity import negative_l1
+from pictokg.scoring.distance import negative_l1
 
 if TYPE_CHECKING:
     from jaxtyping import Float

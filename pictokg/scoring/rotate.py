@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pictokg.scoring._vectors import complex_moduli, complex_product
 from pictokg.scoring.base import ScoringFunction
-from pictokg.scoring.similarity import negative_modulus
+from pictokg.scoring.distance import negative_modulus
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -12,7 +12,7 @@ from pictokg.errors import ConfigError
 from pictokg.graph.query import Side
 from pictokg.scoring._vectors import unit, within_unit_ball
 from pictokg.scoring.base import ScoringFunction
-from pictokg.scoring.similarity import negative_norm
+from pictokg.scoring.distance import negative_norm
 
 if TYPE_CHECKING:
     from jaxtyping import Float

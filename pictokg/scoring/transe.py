@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pictokg.scoring._vectors import unit, within_unit_ball
 from pictokg.scoring.base import ScoringFunction
-from pictokg.scoring.similarity import negative_norm
+from pictokg.scoring.distance import negative_norm
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pictokg.errors import ConfigError, PictoKGError
 from pictokg.graph.query import Side
 from pictokg.sampling.base import Context
-from pictokg.training.optimiser import OptimiserOptions, Optimisers
+from pictokg.training.optimiser import OptimiserOptions, Optimisers, learning_rate_factor
 from pictokg.training.step import Memo, Objective, training_loss
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
     from pictokg.models.base import Model
+    from pictokg.sampling.base import Sampler
 
 
 NOT_NEGATIVE = ("validate_every", "patience", "validation_triples", "gradient_clip", "seed")
@@ -99,7 +100,6 @@ class Trainer:
         self.triples = torch.from_numpy(data.graph.split("train").astype("int64")).to(model.device)
         if not len(self.triples):
             raise PictoKGError("the training split has no triples; there is nothing to learn from")
-        self.optimisers = Optimisers(model, optimiser)
         self.memo = Memo(model.encoder.encode_static, model.num_entities, model.device)
         self.context = Context(
             model=model,
@@ -110,6 +110,17 @@ class Trainer:
             encode=self.memo,
             sides=tuple(Side) if options.relation_questions else (Side.HEAD, Side.TAIL),
         )
+        self._prepare(objective.sampler)
+        self.optimisers = Optimisers(model, optimiser, objective.sampler)
+
+    def _prepare(self, sampler: Sampler) -> None:
+        """Let the sampler look at the data; layers of torch draw from the global generator, hence the fork."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.options.seed)
+            self.context.generator.manual_seed(self.options.seed)
+            sampler.prepare(self.context)
+        if isinstance(sampler, nn.Module):
+            sampler.to(self.model.device)
 
     @property
     def epoch(self) -> int:
@@ -156,8 +167,11 @@ class Trainer:
             )
         if self.options.gradient_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
-        self.optimisers.step(self.options.schedule, self.options.warmup, self._progress())
-        self.model.constrain(self.memo.touched, self.model.touched_relations(triples))
+        turn = self.objective.sampler.turn(self.context)
+        factor = learning_rate_factor(self.options.schedule, self.options.warmup, self._progress())
+        self.optimisers.step(factor, turn)
+        if turn != "sampler":
+            self.model.constrain(self.memo.touched, self.model.touched_relations(triples))
         self.memo.clear()
         self.context.step += 1
         return value

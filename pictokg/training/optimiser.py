@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Optimizer, SparseAdam
 
 from pictokg.errors import ConfigError, nearest
@@ -17,6 +17,7 @@ from pictokg.training.row_adagrad import RowAdagrad
 
 if TYPE_CHECKING:
     from pictokg.models.base import Model
+    from pictokg.sampling.base import Sampler, Turn
 
 
 KINDS: dict[str, tuple[Callable[..., Optimizer], Callable[..., Optimizer], float]] = {
@@ -51,9 +52,9 @@ class OptimiserOptions:
 
 
 class Optimisers:
-    """The optimisers of one model behind the verbs of one."""
+    """The optimisers of one model, and of a sampler that learns, behind the verbs of one."""
 
-    def __init__(self, model: Model, options: OptimiserOptions) -> None:
+    def __init__(self, model: Model, options: OptimiserOptions, sampler: Sampler | None = None) -> None:
         if options.name not in KINDS:
             raise ConfigError(f"unknown optimiser {options.name!r}; {nearest(options.name, KINDS)}")
         dense, row_sparse, usual_rate = KINDS[options.name]
@@ -67,14 +68,18 @@ class Optimisers:
             self.parts.append((row_sparse([entities.weight], lr=self.learning_rate), self.learning_rate))
         if network:
             self.parts.append((Adam(network, lr=options.network_learning_rate), options.network_learning_rate))
+        self.of_model = len(self.parts)
+        own: list[nn.Parameter] = list(sampler.parameters()) if isinstance(sampler, nn.Module) else []
+        if sampler is not None and own:
+            self.parts.append((Adam(own, lr=sampler.learning_rate), sampler.learning_rate))
 
-    def step(self, schedule: str, warmup: float, progress: float) -> None:
-        """Update the parameters at the scheduled rate, then forget the gradients."""
-        factor = learning_rate_factor(schedule, warmup, progress)
-        for part, rate in self.parts:
-            for group in part.param_groups:
-                group["lr"] = rate * factor
-            part.step()
+    def step(self, factor: float, turn: Turn = "both") -> None:
+        """Update the parameters of those whose turn it is, at `factor` times their rate; forget all gradients."""
+        for number, (part, rate) in enumerate(self.parts):
+            if turn == "both" or (turn == "model") == (number < self.of_model):
+                for group in part.param_groups:
+                    group["lr"] = rate * factor
+                part.step()
             part.zero_grad()
 
     def state(self) -> dict[str, Tensor]:

@@ -102,7 +102,12 @@ def training_loss(model: Model, objective: Objective, triples: Tensor, context: 
 def score_batch(model: Model, loss: Loss, query: Query, answer: Tensor, negatives: Negatives, memo: Memo) -> Scored:
     """Score the answer and its negatives in the form the loss reads."""
     score = model.terms if loss.per_term else model.score
-    negative = score(query, negatives.ids, memo).float()  # products may have been taken in bfloat16, losses are not
+
+    def encode(ids: Tensor) -> Tensor:
+        made = negatives.vectors if ids is negatives.ids else None
+        return memo(ids) if made is None else made
+
+    negative = score(query, negatives.ids, encode).float()  # products may have been taken in bfloat16, losses are not
     column = negatives.answer_column
     if column is None:
         positive = score(query, answer.unsqueeze(1), memo)[:, 0].float()
@@ -119,5 +124,7 @@ def _entities(drawn: list[tuple[Query, Tensor, Negatives]]) -> list[Tensor]:
         if query.relation is None:
             ids.extend(query.given)
         else:
-            ids.extend([query.anchor, answer, negatives.ids.reshape(-1)])
+            ids.extend([query.anchor, answer])
+            if negatives.vectors is None:
+                ids.append(negatives.ids.reshape(-1))
     return ids

@@ -10,8 +10,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pictokg.errors import ConfigError
-from pictokg.scoring import similarity
-from pictokg.scoring.similarity import dot, negative_l1, negative_l2, negative_modulus, negative_norm
+from pictokg.scoring import distance
+from pictokg.scoring.distance import negative_l1, negative_l2, negative_modulus, negative_norm
+from pictokg.scoring.similarity import dot
 
 
 def plain(name, a, b):
@@ -33,7 +34,7 @@ def formula(request):
 
 
 def test_own_and_shared_candidates_equal_plain_loops(formula, monkeypatch):
-    monkeypatch.setattr(similarity, "BLOCK_VALUES", 3 * 6 * 4)  # blocks of 4: the last of 30 is not full
+    monkeypatch.setattr(distance, "BLOCK_VALUES", 3 * 6 * 4)  # blocks of 4: the last of 30 is not full
     expected, shared = torch.randn(3, 6), torch.randn(30, 6)
     truth = torch.tensor([[plain(formula.__name__, row, column) for column in shared] for row in expected])
     torch.testing.assert_close(formula(expected, shared), truth, rtol=1e-5, atol=1e-5)
@@ -78,7 +79,7 @@ class Largest(TorchDispatchMode):
 
 def test_shared_candidates_never_make_the_whole_block(formula, monkeypatch):
     batch, count, dim = 8, 64, 32
-    monkeypatch.setattr(similarity, "BLOCK_VALUES", batch * dim * 4)
+    monkeypatch.setattr(distance, "BLOCK_VALUES", batch * dim * 4)
     expected, candidates = torch.randn(batch, dim), torch.randn(count, dim).requires_grad_()
     saved = []
     with Largest() as largest, saved_tensors_hooks(lambda x: saved.append(x.numel()) or x, lambda x: x):
