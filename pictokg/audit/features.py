@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pictokg.audit.coverage import Coverage, cover
 from pictokg.errors import DataError
 from pictokg.features import store
-from pictokg.features.readers import formats, read_features
+from pictokg.features.readers import read_features
 
 if TYPE_CHECKING:
     from pictokg.features.table import FeatureTable
@@ -19,9 +19,8 @@ def cover_features(folder: Path, entities: Vocabulary) -> tuple[dict[str, Covera
     """Count the rows of each table in `features/`: name → coverage, and what is wrong, a sentence each."""
     covered: dict[str, Coverage] = {}
     problems: list[str] = []
-    endings = {f".{ending}" for ending in formats()}
     for path in sorted((folder / "features").glob("*")):
-        if path.suffix not in endings and not (path / "manifest.toml").is_file():
+        if path.suffix != ".npz" and not (path / "manifest.toml").is_file():
             continue
         try:
             table, note = _read(path, entities)

@@ -10,6 +10,7 @@ from pictokg.cli.encode import encode
 from pictokg.cli.evaluate import evaluate
 from pictokg.cli.export import export
 from pictokg.cli.glyphs import glyphs
+from pictokg.cli.import_features import import_features
 from pictokg.cli.inspect import inspect
 from pictokg.cli.predict import predict
 from pictokg.cli.score import score
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, inspect, split, glyphs, encode, train, evaluate, classify, predict, score, export):
+for verb in (demo, inspect, split, glyphs, encode, import_features, train, evaluate, classify, predict, score, export):
     app.command()(verb)
 
 

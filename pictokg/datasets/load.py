@@ -139,9 +139,9 @@ class Tables:
         for root in (self.raw.path / "features", features_folder(self.raw.path)):
             if (root / name / "manifest.toml").is_file():
                 return store.load(root / name, self.raw.graph.entities)
-        from pictokg.features.readers.npz import read
+        from pictokg.features.readers import read_features
 
-        table, coverage = read(self.raw.path / "features" / f"{name}.npz", self.raw.graph.entities)
+        table, coverage = read_features(self.raw.path / "features" / f"{name}.npz", self.raw.graph.entities)
         self.say(str(coverage))
         return table
 

@@ -98,5 +98,11 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 
 
 def test_an_ending_without_a_reader_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="did you mean 'npz'"):
-        read_features(tmp_path / "x.npy", ENTITIES)
+    with pytest.raises(ConfigError, match=r"ending .mat does not tell the format; name it with --format: ikrl, kbc"):
+        read_features(tmp_path / "x.mat", ENTITIES)
+
+
+def test_rows_without_names_are_no_features_of_a_folder(tmp_path):
+    np.savez(tmp_path / "image_x.npz", x=np.zeros((4, 2)))
+    with pytest.raises(DataError, match=r"rows without names; write names .* or declare their order: pictokg import"):
+        read_features(tmp_path / "image_x.npz", ENTITIES)
