@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     {"errors"},
     {"files", "memory"},
-    {"graph"},
+    {"graph", "kernels"},
     {"features"},
     {"datasets"},
     {"scoring"},

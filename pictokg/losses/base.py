@@ -56,10 +56,12 @@ class Loss(ABC):
     """A loss: `loss(scored)` is one number per question, lower is better.
 
     Class attributes state what a loss reads: `per_term` (scores come with a term axis), `reads_labels`, and
-    `reads_answer_column` (else the answer's own column is masked before the loss sees it).
+    `reads_answer_column` (else the answer's own column is masked before the loss sees it); `kernel` names what the
+    fast paths may take it for, as "softmax".
     """
 
     per_term = False
+    kernel = ""
     reads_labels = False
     reads_answer_column = False
 

@@ -23,6 +23,7 @@ class Softmax(Loss):
     0.6931
     """
 
+    kernel = "softmax"
     reads_labels = True
     reads_answer_column = True
 

@@ -83,6 +83,11 @@ class Model(nn.Module):
         """Whether candidates look different to each relation, so that shared ones are scored relation by relation."""
         return self.encoder.depends_on_relation or self.scoring.projects
 
+    @property
+    def factors_by(self) -> str:
+        """The kernel of the scoring function where a score is similarity(expected, encode(candidate)), else ""."""
+        return self.scoring.kernel if len(self.encoder.views) == 1 and not self.depends_on_relation else ""
+
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the entity and relation rows as the scoring function's paper does."""
         with torch.no_grad():
@@ -112,22 +117,19 @@ class Model(nn.Module):
         encode = encode or self.encode
         if query.side is Side.RELATION:
             return relation_terms(self, query, candidates, encode)
-        anchor, relation, side = self._direct(query)
+        anchor, relation, side = self.direct(query)
         if candidates.dim() == 1 and self.depends_on_relation:
             return terms_by_relation(self, anchor, relation, candidates, side, encode)
         return self.entity_terms(anchor, relation, candidates, side, encode)
 
+    def expected(self, query: Query, encode: Encode) -> Float[Tensor, "batch e"]:
+        """The vector that the open slot of each entity question should have, for models with one view."""
+        anchor, relation, side = self.direct(query)
+        return self.scoring.expect(self.encoder.condition(encode(anchor), relation), self.relations(relation), side)
+
     def score_triples(self, triples: Int[Tensor, "batch 3"], encode: Encode | None = None) -> Float[Tensor, " batch"]:
         """Score whole triples: the tail question's score, or with reciprocal relations the mean of both sides'."""
         return triple_terms(self, triples, encode or self.encode) @ self.term_weights
-
-    def factors(self, query: Query, answer: Tensor, encode: Encode) -> list[Tensor]:
-        """Moduli of the vectors of anchor, relation and answer, for regularisers; empty for relation queries."""
-        if query.side is Side.RELATION:
-            return []
-        anchor, relation, _ = self._direct(query)
-        moduli = self.scoring.moduli
-        return [moduli(encode(anchor)), moduli(encode(answer)), moduli(self.relations(relation))]
 
     @torch.no_grad()
     def constrain(self, entities: Tensor, relations: Tensor) -> None:
@@ -161,7 +163,7 @@ class Model(nn.Module):
         self.train(was_training)
         return static.__getitem__
 
-    def _direct(self, query: Query) -> tuple[Tensor, Tensor, Side]:
+    def direct(self, query: Query) -> tuple[Tensor, Tensor, Side]:
         """The question as the scoring function will see it: reciprocal relations turn heads into tails."""
         relation = query.relation
         assert relation is not None, "relation queries are expanded before"
@@ -172,7 +174,7 @@ class Model(nn.Module):
     def entity_terms(
         self, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode
     ) -> Float[Tensor, "batch candidates terms"]:
-        """Score candidates with one call of the scoring function, for a question as `_direct` gives it."""
+        """Score candidates with one call of the scoring function, for a question as `direct` gives it."""
         condition = self.encoder.condition
         anchors = condition(encode(anchor), relation)
         vectors = condition(encode(candidates), relation[:1] if candidates.dim() == 1 else relation)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pictokg.errors import ConfigError, nearest
 from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import STRUCTURE, Gating
-from pictokg.fusion.rows import PooledRows
+from pictokg.fusion.rows import rows_of
 from pictokg.models.base import Model
 from pictokg.scoring.base import ScoringFunction
 
@@ -60,7 +60,7 @@ def build(
             raise ConfigError(f"no modality {modality!r} in the data; {nearest(modality, allowed)}")
     function = scoring(dim)
     structure = EntityTable(data.graph.num_entities, function.entity_width)
-    tables = {name: PooledRows(data.table(name)) for name in chosen if name != STRUCTURE}
+    tables = {name: rows_of(data.table(name)) for name in chosen if name != STRUCTURE}
     encoder = Gating(
         structure,
         tables,

@@ -29,7 +29,9 @@ class Negatives:
     Attributes:
         ids: entities (or relations, for relation queries): each question's own (B, K), or shared by all (N,).
         weight: 0 masks a candidate (a known answer; padding when fewer exist than asked), broadcastable to (B, K).
-        label: 1 where a candidate is itself a known answer that the loss should count as true (KvsAll).
+        labelled: (rows, columns), rows ascending, of the candidates that are themselves known answers, which the loss
+            should count as true (KvsAll).
+        question_weight: how much each question counts, (B,); None: all alike.
         answer_column: where the answer stands among the candidates, (B,), when it is one of them.
         vectors: static encodings of the candidates (B, K, [views,] d), where the sampler made them itself: because its
             choice is differentiable, or because they are no encodings of one entity. They are scored in place of `ids`.
@@ -38,7 +40,8 @@ class Negatives:
 
     ids: Tensor
     weight: Tensor | None = None
-    label: Tensor | None = None
+    labelled: tuple[Tensor, Tensor] | None = None
+    question_weight: Tensor | None = None
     answer_column: Tensor | None = None
     vectors: Tensor | None = None
     memory: Any = None
@@ -85,6 +88,20 @@ class Sampler(ABC):
 
     needs: frozenset[str] = frozenset()
     learning_rate: float = 1e-3
+    generator: str = ""  # a second model that it wants to be given: a name of the catalogue, or a run folder
+
+    def take_generator(self, model: Model) -> None:
+        """Receive, before `prepare`, the model that `generator` names."""
+        raise ConfigError(f"{type(self).__name__} uses no second model")
+
+    def parts(self) -> list[Sampler]:
+        """The samplers it is made of: itself, unless it joins others."""
+        return [self]
+
+    @property
+    def hears(self) -> bool:
+        """Whether it wants the candidates' scores back."""
+        return type(self).feedback is not Sampler.feedback
 
     def prepare(self, context: Context) -> None:
         """Look at the model and the data once, before the first step; make parameters; ConfigError on an unmet need."""
@@ -116,6 +133,20 @@ class Sampler(ABC):
             raise ConfigError(
                 f"the checkpoint holds sampler state {sorted(state)} that {type(self).__name__} does not know"
             )
+
+
+def check_needs(sampler: Sampler, context: Context) -> None:
+    """ConfigError where a sampler needs several views, or a modality, that the model or the data do not have."""
+    name = type(sampler).__module__.rsplit(".", 1)[-1]
+    if "views" in sampler.needs and len(context.model.encoder.views) < 2:
+        raise ConfigError(
+            f"sampler {name!r} needs a model whose entities have several views, one a modality, and those of"
+            f" {context.model.name or 'this model'} have one; choose model ikrl, or another sampler"
+        )
+    for modality in sorted(sampler.needs - {"views", "labels", "features"}):
+        if modality not in context.data.tables:
+            there = ", ".join(context.data.tables) or "none"
+            raise ConfigError(f"sampler {name!r} needs {modality} features; the data have: {there}")
 
 
 def pool_of(query: Query, context: Context) -> Tensor:

@@ -15,9 +15,16 @@ class KVsAll(Sampler):
 
     A question is asked with the triple of its smallest answer and skipped with the others, so that an epoch over the
     triples is an epoch over the questions: much cheaper than 1-vs-all where questions have many answers.
+
+    Args:
+        count_answers: let a question count as often as it has answers, instead of once. With softmax an epoch then
+            has exactly the loss of one of 1-vs-all, which asks the same question once an answer.
     """
 
     needs = frozenset({"labels"})
+
+    def __init__(self, *, count_answers: bool = False) -> None:
+        self.count_answers = count_answers
 
     def questions(self, triples: Tensor, context: Context) -> list[Question]:
         """The questions of the batch whose turn it is."""
@@ -29,10 +36,12 @@ class KVsAll(Sampler):
         return asked
 
     def __call__(self, query: Query, answer: Tensor, context: Context) -> Negatives:
-        """All ids of the pool with labels (B, P)."""
+        """All ids of the pool, the known answers labelled."""
         pool = pool_of(query, context)
         column = torch.searchsorted(pool, answer.contiguous())
-        return Negatives(pool, label=known_among(query, pool, context), answer_column=column)
+        rows, columns = known_among(query, pool, context)
+        weight = rows.bincount(minlength=len(query)).float() if self.count_answers else None
+        return Negatives(pool, labelled=(rows, columns), question_weight=weight, answer_column=column)
 
 
 def smallest_known(query: Query, context: Context) -> Tensor:

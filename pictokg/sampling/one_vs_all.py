@@ -25,15 +25,14 @@ class OneVsAll(Sampler):
         column = torch.searchsorted(pool, answer.contiguous())
         if not self.mask_known:
             return Negatives(pool, answer_column=column)
-        weight = 1.0 - known_among(query, pool, context)
+        weight = torch.ones(len(query), len(pool), device=pool.device)
+        weight[known_among(query, pool, context)] = 0.0
         return Negatives(pool, weight=weight.scatter(1, column.unsqueeze(1), 1.0), answer_column=column)
 
 
-def known_among(query: Query, pool: Tensor, context: Context) -> Tensor:
-    """1.0 where a candidate of the (sorted) pool is a known answer of the question: (B, P)."""
+def known_among(query: Query, pool: Tensor, context: Context) -> tuple[Tensor, Tensor]:
+    """(rows, columns) of the candidates of the (sorted) pool that are known answers of the question; rows ascending."""
     rows, ids = context.known.answers(query)
     columns = torch.searchsorted(pool, ids).clamp_max(len(pool) - 1)
     inside = pool[columns] == ids
-    marked = torch.zeros(len(query), len(pool), device=pool.device)
-    marked[rows[inside], columns[inside]] = 1.0
-    return marked
+    return rows[inside], columns[inside]

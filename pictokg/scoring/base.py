@@ -30,6 +30,9 @@ class ScoringFunction(nn.Module, ABC):
         relation_width: values in a relation's row; `dim` unless given.
     """
 
+    kernel: str = ""
+    """What the fast paths may take `similarity` for: "dot", or "" when it is something of its own."""
+
     tail_only: ClassVar[bool] = False
     """True when only tail queries are defined, so that head queries need reciprocal relations."""
 
@@ -93,16 +96,22 @@ class ScoringFunction(nn.Module, ABC):
         Raises:
             ConfigError: for a head query when the function is `tail_only`.
         """
-        given, expect = {
-            Side.TAIL: (Side.HEAD, self.expect_tail),
-            Side.HEAD: (Side.TAIL, self.expect_head),
-        }[side]
-        expected = expect(self.project(anchor, relation, given), relation)
+        expected = self.expect(anchor, relation, side)
         if candidates.dim() == 3:
             return self.similarity(expected, self.project(candidates, relation.unsqueeze(1), side))
         if not len(relation):  # no query, hence no relation to project with
             return anchor.new_zeros(0, len(candidates))
         return self.similarity(expected, self.project(candidates, relation[:1], side))
+
+    def expect(
+        self, anchor: Float[Tensor, "batch entity"], relation: Float[Tensor, "batch relation"], side: Side
+    ) -> Float[Tensor, "batch e"]:
+        """Return the vector that the open slot `side` should have, from an anchor that is not projected yet."""
+        given, expect = {
+            Side.TAIL: (Side.HEAD, self.expect_tail),
+            Side.HEAD: (Side.TAIL, self.expect_head),
+        }[side]
+        return expect(self.project(anchor, relation, given), relation)
 
     def constrain_entities(self, rows: Float[Tensor, "n entity"]) -> Float[Tensor, "n entity"]:
         """Return entity rows moved to where the norm constraints allow them; identity by default."""

@@ -33,6 +33,8 @@ class ComplEx(ScoringFunction):
     (1.0, -1.0)
     """
 
+    kernel = "dot"
+
     def __init__(self, dim: int, *, init_scale: float = 1e-3) -> None:
         super().__init__(dim, entity_width=2 * dim, relation_width=2 * dim)
         self.init_scale = init_scale

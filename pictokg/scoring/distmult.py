@@ -27,6 +27,8 @@ class DistMult(ScoringFunction):
     5.0
     """
 
+    kernel = "dot"
+
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
 

@@ -46,6 +46,8 @@ class TuckER(ScoringFunction):
 
     tail_only = True
 
+    kernel = "dot"
+
     def __init__(
         self,
         dim: int,

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
+from torch.optim import SparseAdam
 
 from pictokg.errors import DataError
 from pictokg.files import write_atomically
 
 if TYPE_CHECKING:
     from pictokg.training.loop import Trainer
+    from pictokg.training.optimiser import Optimisers
 
 PARTS = ("model", "optimiser", "sampler", "sampler_module")
 
@@ -23,7 +26,7 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: Mapping[str, Any]) -
     sampler = trainer.objective.sampler
     parts: dict[str, Mapping[str, Tensor]] = {
         "model": trainer.model.state_dict(),
-        "optimiser": trainer.optimisers.state(),
+        "optimiser": optimiser_state(trainer.optimisers),
         "sampler": sampler.state(),
         "sampler_module": sampler.state_dict() if isinstance(sampler, nn.Module) else {},
     }
@@ -40,13 +43,35 @@ def load_checkpoint(path: Path, trainer: Trainer) -> dict[str, Any]:
         part, key = name.split("/", 1)
         parts[part][key] = tensor
     load_parameters(trainer.model, parts["model"], path)
-    trainer.optimisers.load_state(parts["optimiser"])
+    load_optimiser_state(trainer.optimisers, parts["optimiser"])
     sampler = trainer.objective.sampler
     sampler.load_state(parts["sampler"])
     if isinstance(sampler, nn.Module):
         sampler.load_state_dict(parts["sampler_module"])
     trainer.context.epoch, trainer.context.step = notes["clock"]["epoch"], notes["clock"]["step"]
     return notes["progress"]
+
+
+def optimiser_state(optimisers: Optimisers) -> dict[str, Tensor]:
+    """All state of a run's optimisers as tensors, by name."""
+    return {
+        f"{number}.{parameter}.{key}": torch.as_tensor(value)
+        for number, (part, _) in enumerate(optimisers.parts)
+        for parameter, entry in part.state_dict()["state"].items()
+        for key, value in entry.items()
+    }
+
+
+def load_optimiser_state(optimisers: Optimisers, state: Mapping[str, Tensor]) -> None:
+    """Restore what `optimiser_state` returned."""
+    for number, (part, _) in enumerate(optimisers.parts):
+        entries: dict[int, dict[str, Any]] = {}
+        for name, value in state.items():
+            owner, parameter, key = name.split(".", 2)
+            if int(owner) == number:
+                is_count = key == "step" and isinstance(part, SparseAdam)  # it counts steps with a plain integer
+                entries.setdefault(int(parameter), {})[key] = int(value) if is_count else value
+        part.load_state_dict({**part.state_dict(), "state": entries})
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:

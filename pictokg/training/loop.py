@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pictokg.errors import ConfigError, PictoKGError
 from pictokg.graph.query import Side
-from pictokg.sampling.base import Context
+from pictokg.sampling.base import Context, check_needs
 from pictokg.training.optimiser import OptimiserOptions, Optimisers, learning_rate_factor
 from pictokg.training.step import Memo, Objective, training_loss
 
@@ -40,6 +40,7 @@ class TrainingOptions:
         relation_questions: also ask (h, ?, t), with wrong relations as negatives.
         gradient_clip: largest norm of the gradient; 0 does not clip.
         precision: fp32; or bf16, which computes matrix products in bfloat16 and keeps parameters and losses in fp32.
+        kernels: auto computes by fast paths where there are some; off by the plain formulas, to compare.
         warm_start: a run folder, or a file of vectors with names, whose rows to start from; empty starts at random.
         seed: of every random draw.
     """
@@ -54,6 +55,7 @@ class TrainingOptions:
     relation_questions: bool = False
     gradient_clip: float = 0.0
     precision: Literal["fp32", "bf16"] = "fp32"
+    kernels: Literal["auto", "off"] = "auto"
     warm_start: str = ""
     seed: int = 0
 
@@ -95,7 +97,8 @@ class Trainer:
         options: TrainingOptions,
         on_batch: Callable[[int], None] | None = None,
     ) -> None:
-        self.model, self.objective, self.options = model, objective, options
+        self.model, self.options = model, options
+        self.objective = replace(objective, kernels=options.kernels == "auto")
         self.on_batch = on_batch or (lambda done: None)
         self.triples = torch.from_numpy(data.graph.split("train").astype("int64")).to(model.device)
         if not len(self.triples):
@@ -118,6 +121,8 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.options.seed)
             self.context.generator.manual_seed(self.options.seed)
+            for part in sampler.parts():
+                check_needs(part, self.context)
             sampler.prepare(self.context)
         if isinstance(sampler, nn.Module):
             sampler.to(self.model.device)

@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, Adagrad, Adam, Optimizer, SparseAdam
 
 from pictokg.errors import ConfigError, nearest
@@ -69,9 +68,10 @@ class Optimisers:
         if network:
             self.parts.append((Adam(network, lr=options.network_learning_rate), options.network_learning_rate))
         self.of_model = len(self.parts)
-        own: list[nn.Parameter] = list(sampler.parameters()) if isinstance(sampler, nn.Module) else []
-        if sampler is not None and own:
-            self.parts.append((Adam(own, lr=sampler.learning_rate), sampler.learning_rate))
+        for part in sampler.parts() if sampler is not None else []:
+            own: list[nn.Parameter] = list(part.parameters()) if isinstance(part, nn.Module) else []
+            if own:
+                self.parts.append((Adam(own, lr=part.learning_rate), part.learning_rate))
 
     def step(self, factor: float, turn: Turn = "both") -> None:
         """Update the parameters of those whose turn it is, at `factor` times their rate; forget all gradients."""
@@ -81,26 +81,6 @@ class Optimisers:
                     group["lr"] = rate * factor
                 part.step()
             part.zero_grad()
-
-    def state(self) -> dict[str, Tensor]:
-        """All state as tensors, by name."""
-        return {
-            f"{number}.{parameter}.{key}": torch.as_tensor(value)
-            for number, (part, _) in enumerate(self.parts)
-            for parameter, entry in part.state_dict()["state"].items()
-            for key, value in entry.items()
-        }
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what `state` returned."""
-        for number, (part, _) in enumerate(self.parts):
-            entries: dict[int, dict[str, Any]] = {}
-            for name, value in state.items():
-                owner, parameter, key = name.split(".", 2)
-                if int(owner) == number:
-                    is_count = key == "step" and isinstance(part, SparseAdam)  # it counts steps with a plain integer
-                    entries.setdefault(int(parameter), {})[key] = int(value) if is_count else value
-            part.load_state_dict({**part.state_dict(), "state": entries})
 
 
 SHAPES = {

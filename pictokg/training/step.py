@@ -12,6 +12,8 @@ from torch import Tensor
 from pictokg.graph.query import Query
 from pictokg.losses.base import Scored
 from pictokg.sampling.base import Context, Negatives, Sampler
+from pictokg.training.factors import factors_of
+from pictokg.training.fast import fast_loss
 
 if TYPE_CHECKING:
     from pictokg.losses.base import Loss
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What training minimises: the loss on a sampler's negatives, and a penalty on large vectors."""
+    """What training minimises: the loss on a sampler's negatives, and a penalty on large vectors.
+
+    `kernels`: compute it by a fast path where there is one, instead of by its plain formula.
+    """
 
     sampler: Sampler
     loss: Loss
     regulariser: Regulariser | None = None
+    kernels: bool = True
 
 
 class Memo:
@@ -78,25 +84,34 @@ class Memo:
 
 
 def training_loss(model: Model, objective: Objective, triples: Tensor, context: Context, memo: Memo) -> Tensor:
-    """The loss of a batch of triples: mean over its questions, plus penalties."""
+    """The loss of a batch of triples: weighted mean over its questions, plus penalties."""
     questions = objective.sampler.questions(triples, context)
     drawn = [(query, answer, objective.sampler(query, answer, context)) for query, answer in questions]
     if not drawn:  # k_vs_all: the turn of none of these questions
         return model.relations.weight.sum() * 0.0
     memo(torch.cat(_entities(drawn)).unique())
-    per_question, terms = [], []
-    for query, answer, negatives in drawn:
-        scored = score_batch(model, objective.loss, query, answer, negatives, memo)
-        per_question.append(objective.loss(scored))
-        heard = objective.sampler.feedback(negatives, scored.negative.detach(), context)
-        factors = model.factors(query, answer, memo) if objective.regulariser else []
-        if objective.regulariser and factors:
-            terms.append(objective.regulariser(factors) * len(query) / sum(len(question) for question, *_ in drawn))
-        if heard is not None:
-            terms.append(heard)
+    asked = [question_weights(query, negatives) for query, _, negatives in drawn]
+    total, terms = torch.cat(asked).sum(), []
+    for (query, answer, negatives), weight in zip(drawn, asked, strict=True):
+        summed = fast_loss(model, objective, query, negatives, weight, memo) if objective.kernels else None
+        if summed is None:
+            scored = score_batch(model, objective.loss, query, answer, negatives, memo)
+            summed = (objective.loss(scored) * weight).sum()
+            heard = objective.sampler.feedback(negatives, scored.negative.detach(), context)
+            terms.extend([] if heard is None else [heard])
+        terms.append(summed / total)
+        if objective.regulariser and query.relation is not None:
+            factors = factors_of(model, query, answer, negatives, memo)
+            terms.append(objective.regulariser(factors) * weight.sum() / total)
     assert memo.rows is not None, "every batch has entities"
     penalty = model.encoder.penalty(memo.rows)
-    return torch.cat(per_question).mean() + sum([*terms, *([] if penalty is None else [penalty])])
+    return torch.stack([*terms, *([] if penalty is None else [penalty])]).sum()
+
+
+def question_weights(query: Query, negatives: Negatives) -> Tensor:
+    """How much each question counts (B,)."""
+    given = negatives.question_weight
+    return torch.ones(len(query), device=negatives.ids.device) if given is None else given
 
 
 def score_batch(model: Model, loss: Loss, query: Query, answer: Tensor, negatives: Negatives, memo: Memo) -> Scored:
@@ -113,8 +128,13 @@ def score_batch(model: Model, loss: Loss, query: Query, answer: Tensor, negative
         positive = score(query, answer.unsqueeze(1), memo)[:, 0].float()
     else:
         positive = negative[torch.arange(len(answer), device=answer.device), column]
-    scored = Scored(positive, negative, negatives.weight, negatives.label, column)
-    return scored if loss.reads_answer_column or negatives.label is not None else scored.without_answer()
+    label = None
+    if negatives.labelled is not None:
+        label = torch.zeros(negative.shape[:2], device=negative.device).index_put(
+            negatives.labelled, negative.new_ones(())
+        )
+    scored = Scored(positive, negative, negatives.weight, label, column)
+    return scored if loss.reads_answer_column or label is not None else scored.without_answer()
 
 
 def _entities(drawn: list[tuple[Query, Tensor, Negatives]]) -> list[Tensor]:

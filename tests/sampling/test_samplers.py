@@ -55,8 +55,10 @@ def test_contract_shapes_pools_and_determinism(name, side, context, triples):
     assert int(first.ids.max()) < high
     assert first.ids.dim() == 1 or len(first.ids) == len(query)
     width = first.ids.shape[-1]
-    for given in (first.weight, first.label):
-        assert given is None or given.shape == (len(query), width)
+    assert first.weight is None or first.weight.shape == (len(query), width)
+    if first.labelled is not None:
+        assert first.labelled[0].tolist() == sorted(first.labelled[0].tolist())
+        assert int(first.labelled[1].max()) < width
     if first.answer_column is not None:
         assert torch.equal(first.ids.expand(len(query), -1)[torch.arange(len(query)), first.answer_column], answer)
 
@@ -141,7 +143,9 @@ def test_k_vs_all_asks_each_question_once_an_epoch_and_labels_every_known_answer
     asked = []
     for batch in triples.split(7):
         for query, answer in sampler.questions(batch, context):
-            label = sampler(query, answer, context).label
+            label = torch.zeros(len(query), len(context.pool)).index_put(
+                sampler(query, answer, context).labelled, torch.ones(())
+            )
             given = zip(*(slot.tolist() for slot in query.given), strict=True)
             asked += [(query.side, pair) for pair in given]
             for row, triple in enumerate(query.with_answer(answer).tolist()):
