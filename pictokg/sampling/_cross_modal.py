@@ -1,0 +1,206 @@
+"""What `mmrns` and `mmrns_plus` share: the tables they read, the pool of a step, and how alike its entities are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from pictokg.errors import ConfigError, DataWarning
+from pictokg.features.table import FeatureTable
+from pictokg.fusion.slots import SlotRows
+from pictokg.graph.query import Query
+from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from pictokg.fusion.cross_modal import CrossModalAttention, Guidance, Independent
+
+PAIRS = 1 << 15  # of a candidate and a relation, attended at once; what is inside is computed again backwards
+Unit = Callable[[Tensor], Tensor]
+
+
+@dataclass(slots=True)
+class StepPool:
+    """The candidates that a step's questions share.
+
+    Attributes:
+        step: which step's; ids: ascending, (P,); static: their vectors (P, [views,] width); entities: attended as far
+            as no relation is needed.
+    """
+
+    step: int
+    ids: Tensor
+    static: Tensor
+    entities: Independent
+
+
+class CrossModalSampler(nn.Module, Sampler):
+    """A sampler that compares candidates with the answer by pictures, words and structure under the relation.
+
+    Subclasses are dataclasses, whose fields are their options; they make `attention` in `prepare` and say how entities
+    go into it.
+    """
+
+    needs = frozenset({"features"})
+    negatives: int
+    pool: int
+    picture_table: str
+    text_table: str
+    picture_slots: int
+    text_slots: int
+    attention: CrossModalAttention
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._shared: StepPool | None = None
+        for name in ("negatives", "pool", "picture_slots", "text_slots", "hidden", "gate"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The feature tables that it reads where the data have them."""
+        return (self.picture_table, self.text_table)
+
+    def read_tables(self, context: Context, *, standardise: bool) -> None:
+        """Take the two tables from the data; where there is only one, the other becomes one of empty slots.
+
+        Raises:
+            ConfigError: there is neither.
+        """
+        tables = context.data.tables
+        there = tuple(name in tables for name in self.modalities)
+        if not any(there):
+            have = ", ".join(sorted(tables)) or "none"
+            raise ConfigError(
+                f"this sampler compares entities by pictures and words, and the data have no feature table"
+                f" {self.picture_table!r} or {self.text_table!r} (there are: {have}); add images/ or text.tsv to the"
+                " folder, name its tables (--set picture_table=… text_table=…), or choose another sampler"
+            )
+        if not all(there):
+            has, lacks = self.modalities if there[0] else self.modalities[::-1]
+            warnings.warn(
+                f"the data have no feature table {lacks!r}; candidates are compared by {has!r} and structure alone",
+                DataWarning,
+                stacklevel=2,
+            )
+        self.has_pictures, self.has_words = there
+        wanted = zip(self.modalities, (self.picture_slots, self.text_slots), strict=True)
+        empty = np.zeros(context.data.graph.num_entities + 1, dtype=np.int64)
+        nothing = FeatureTable("none", np.zeros((0, 1), dtype=np.float32), empty, [])
+        self.pictures, self.words = (
+            SlotRows(tables.get(name, nothing), most, standardise=standardise) for name, most in wanted
+        )
+
+    def questions(self, triples: Tensor, context: Context) -> list[Question]:
+        """Each triple on every side of the run; the pool of the step is drawn here, for all of them."""
+        self._shared = None  # frees what the last step's pool held, before this one's is made
+        asked = super().questions(triples, context)
+        self._shared = self.draw_pool(context)
+        return asked
+
+    def pool_of_step(self, context: Context) -> StepPool:
+        """The step's shared pool; a new one where nobody asked for this step's questions."""
+        shared = self._shared
+        return shared if shared is not None and shared.step == context.step else self.draw_pool(context)
+
+    def draw_pool(self, context: Context) -> StepPool:
+        """A uniform subset of the entities that may be drawn, all of them where there are no more than `pool`."""
+        everyone = context.pool
+        if len(everyone) > self.pool:
+            drawn = torch.randperm(len(everyone), generator=context.generator, device=context.generator.device)
+            everyone = everyone[drawn[: self.pool].sort().values.to(everyone.device)]
+        static = self.static(everyone, context)
+        return StepPool(context.step, everyone, static, self.attend(everyone, static.flatten(1), context))
+
+    def static(self, ids: Tensor, context: Context) -> Tensor:
+        """The model's vectors of these entities, (n, [views,] width)."""
+        raise NotImplementedError
+
+    def attend(self, ids: Tensor, structure: Tensor, context: Context, *, answers: bool = False) -> Independent:
+        """Entities as far as no relation is needed; `answers` tells whether they are what candidates are held to."""
+        raise NotImplementedError
+
+    def compare(
+        self, pool: StepPool, answer: Tensor, relation: Tensor, guidance: Callable[[Tensor], Guidance], context: Context
+    ) -> Float[Tensor, "3 batch pool"]:
+        """How alike each candidate is to each question's answer, under its relation: pictures, words, structure.
+
+        Whatever is the same for several questions is computed once: a relation's gates and all that they do to the
+        candidates, and an answer under a relation.
+        """
+        wanted, row = torch.stack([relation, answer]).unique(dim=1, return_inverse=True)
+        distinct, of_pair = wanted[0].unique_consecutive(return_inverse=True)
+        guided = guidance(distinct)
+        structure = self.static(wanted[1], context).flatten(1)
+        anchors = self.attention(self.attend(wanted[1], structure, context, answers=True), guided[of_pair].one_each())
+        alike = similarities(
+            self.attention, pool.entities, guided, tuple(self.unit(z.squeeze(1)) for z in anchors), of_pair, self.unit
+        )
+        return alike[:, row]
+
+    def unit(self, vectors: Tensor) -> Tensor:
+        """Vectors over their norms, so that a product of two is their cosine."""
+        return nn.functional.normalize(vectors.float(), dim=-1)
+
+
+def similarities(
+    attention: CrossModalAttention,
+    candidates: Independent,
+    relations: Guidance,
+    anchors: tuple[Tensor, ...],
+    relation_of: Int[Tensor, " anchors"],
+    unit: Unit,
+) -> Float[Tensor, "3 anchors candidates"]:
+    """Cosines of anchors, of one relation each, with candidates under that relation.
+
+    Candidates are taken in chunks of PAIRS pairs with a relation. Where there are several, what is inside a chunk is
+    not kept for the backward pass but computed again.
+
+    Args:
+        attention: the module; candidates, relations: what it pairs.
+        anchors: z_v, z_t, z_s of the anchors, at norm 1; relation_of: their relations, ascending places in `relations`.
+        unit: how to bring a candidate's z to norm 1.
+    """
+    sizes = torch.bincount(relation_of, minlength=relations.gate.shape[1]).tolist()
+    groups = [anchor.float().split(sizes) for anchor in anchors]
+
+    def chunk(start: int, stop: int) -> Tensor:
+        alike = []
+        for z, of_relation in zip(attention(candidates[start:stop], relations), groups, strict=True):
+            with torch.autocast(z.device.type, enabled=False):
+                shown = unit(z).unbind(1)
+                alike.append(torch.cat([own @ each.T for own, each in zip(of_relation, shown, strict=True)]))
+        return torch.stack(alike)
+
+    step = max(1, PAIRS // max(1, len(sizes)))
+    if step >= len(candidates):
+        return chunk(0, len(candidates))
+    starts = range(0, len(candidates), step)
+    parts = [checkpoint(chunk, start, start + step, use_reentrant=False, preserve_rng_state=False) for start in starts]
+    return torch.cat(parts, dim=2)
+
+
+def answers_among(query: Query, answer: Tensor, pool: Tensor, context: Context) -> Bool[Tensor, "batch pool"]:
+    """True where a candidate of the (ascending) pool is a known answer of the question, or its answer itself."""
+    rows, ids = context.known.answers(query)
+    columns = torch.searchsorted(pool, ids).clamp_max(len(pool) - 1)
+    inside = pool[columns] == ids
+    marked = pool == answer.unsqueeze(1)
+    marked[rows[inside], columns[inside]] = True
+    return marked
+
+
+def wrong_relations(query: Query, count: int, context: Context) -> Negatives:
+    """For (h, ?, t) there is nothing to compare: relations drawn uniformly, known ones with weight 0."""
+    relations = pool_of(query, context)
+    ids = relations[context.random_integers(len(relations), (len(query), count))]
+    return Negatives(ids, weight=1.0 - context.known.contains(query, ids).float())
