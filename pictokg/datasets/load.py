@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from pictokg.datasets.dataset import Dataset, words_of
 from pictokg.errors import ConfigError, nearest
 from pictokg.features import store
+from pictokg.features.align import Coverage
+from pictokg.features.numbers import NUMERIC, encode_numbers, table_folder
 from pictokg.features.place import features_folder
 
 if TYPE_CHECKING:
     from pictokg.features.table import FeatureTable
     from pictokg.graph.read.folder import RawFolder
 
-ENCODERS = {"image": "pixels", "text": "tfidf"}  # what encodes pictures and words where nobody chose
+ENCODERS = {"image": "pixels", "text": "tfidf", NUMERIC: "ranks:width=4"}  # what encodes them where nobody chose
 SPLIT_SEED = 0
 
 Say = Callable[[str], None]
@@ -91,6 +93,8 @@ class Tables:
             found["image"] = []
         if self.raw.labels or self.raw.descriptions:
             found["text"] = []
+        if self.raw.numeric is not None and len(self.raw.numeric):
+            found[NUMERIC] = []
         for modality in self.chosen:
             found.setdefault(modality, [])
         for name, modality in sorted(self._names().items()):
@@ -114,13 +118,17 @@ class Tables:
         there, choice = self.available().get(modality, []), self.choice(modality)
         if len(there) > 1 and modality not in self.chosen:
             self.say(f"{modality}: taking {there[0]} of {', '.join(there)}; choose with --set features.{modality}=NAME")
-        return self._read(choice) if choice in there else self._encode(modality, choice)
+        if choice in there:
+            return self._read(choice)
+        return self._measure(choice) if modality == NUMERIC else self._encode(modality, choice)
 
     def fitted(self, modality: str) -> Path | None:
         """The folder of what the encoder of a modality's table fitted; None where the table came from elsewhere."""
         from pictokg.features.encoders import make_encoder, names, table_name
 
         choice = self.choice(modality)
+        if modality == NUMERIC and choice not in self._names():
+            return store.encoder_folder(table_folder(features_folder(self.raw.path), choice))
         if choice.partition(":")[0] not in names():
             return None
         return store.encoder_folder(features_folder(self.raw.path) / table_name(make_encoder(choice)))
@@ -143,6 +151,18 @@ class Tables:
 
         table, coverage = read_features(self.raw.path / "features" / f"{name}.npz", self.raw.graph.entities)
         self.say(str(coverage))
+        return table
+
+    def _measure(self, spec: str) -> FeatureTable:
+        """The table of the numbers in numeric.tsv."""
+        numeric = self.raw.numeric
+        if numeric is None or not len(numeric):
+            raise ConfigError(
+                f"{self.raw.path} has no numbers of its entities, which the model reads; add numeric.tsv to the folder,"
+                " or choose modalities that do without"
+            )
+        table = encode_numbers(numeric, self.raw.graph.entities, features_folder(self.raw.path), spec)
+        self.say(f"{Coverage.of(table)} of {len(set(table.keys)):,} attributes")
         return table
 
     def _encode(self, modality: str, spec: str) -> FeatureTable:

@@ -36,6 +36,7 @@ class Manifest:
         width, dtype, entities, present, instances: its sizes.
         fingerprint: of what it was made from and how.
         files: path in the folder → (bytes, SHA-256).
+        by_attribute: see `FeatureTable`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Manifest:
     instances: int
     fingerprint: str
     files: dict[str, tuple[int, str]]
+    by_attribute: bool = False
 
 
 def save(
@@ -95,6 +97,7 @@ def save(
             "present": int(table.present.sum()),
             "instances": len(table.values),
             "fingerprint": table.fingerprint,
+            "by_attribute": table.by_attribute,
         }
         write_text(fresh / "manifest.toml", _toml(settings) + "\n[files] # bytes, SHA-256\n" + _toml(files))
         _put_in_place(fresh, folder)
@@ -122,7 +125,7 @@ def load(folder: Path, entities: Vocabulary | None = None, *, verify: bool = Fal
         keys = json.loads((folder / "keys.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read ({error})", file=folder, remedy=REMEDY) from error
-    table = FeatureTable(manifest.name, values, offsets, keys, manifest.fingerprint)
+    table = FeatureTable(manifest.name, values, offsets, keys, manifest.fingerprint, manifest.by_attribute)
     own = Vocabulary.load(folder / "entities.txt")
     if len(own) != table.num_entities:
         raise DataError(f"names {len(own):,} entities but holds {table.num_entities:,}", file=folder, remedy=REMEDY)

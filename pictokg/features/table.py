@@ -52,6 +52,8 @@ class FeatureTable:
         offsets: where each entity's rows start, and the number of rows at the end.
         keys: for each row what it shows: a file, a sentence, an attribute.
         fingerprint: of what the rows were made from and how; equal fingerprints, equal rows.
+        by_attribute: whether a row's key is the attribute that it measures, so that rows of different keys must not be
+            averaged.
 
     Raises:
         DataError: the parts do not fit together.
@@ -71,6 +73,7 @@ class FeatureTable:
     offsets: Int[np.ndarray, " bounds"]
     keys: Sequence[str] = field(repr=False)
     fingerprint: str = ""
+    by_attribute: bool = False
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.dtype not in (np.float32, np.float16):
@@ -123,7 +126,7 @@ class FeatureTable:
         counts[known] = self.counts[ids[known]]
         found = self.instances(ids[known])
         values = found.values.astype(self.values.dtype, copy=False)
-        return FeatureTable(self.name, values, offsets_of(counts), found.keys, self.fingerprint)
+        return FeatureTable(self.name, values, offsets_of(counts), found.keys, self.fingerprint, self.by_attribute)
 
     def mean(self) -> Float[np.ndarray, "entities width"]:
         """Take the mean of each entity's rows, float32; zeros where it owns none: `present` tells which."""

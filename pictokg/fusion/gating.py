@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pictokg.errors import ConfigError
 from pictokg.fusion.base import EntityEncoder, EntityTable
-from pictokg.fusion.rows import PooledRows
+from pictokg.fusion.rows import AttributeRows, PooledRows
 
 STRUCTURE = "structure"
 
@@ -22,7 +22,7 @@ class Gating(EntityEncoder):
     gets a useful vector. σ is the logistic function, ∘ the element-wise product.
 
     Args:
-        structure: table of learned rows; tables: the modalities to fuse, one pooled row an entity each.
+        structure: table of learned rows; tables: the modalities to fuse, one row an entity each.
         use_structure: False leaves the rows out, so that entities are what their modalities say.
         dropout: on feature rows before projection; structure_dropout: on the structure rows of entities that have
             something else too; modality_dropout: chance that an entity loses a whole modality in a training step.
@@ -31,7 +31,7 @@ class Gating(EntityEncoder):
     def __init__(
         self,
         structure: EntityTable,
-        tables: Mapping[str, PooledRows],
+        tables: Mapping[str, PooledRows | AttributeRows],
         *,
         use_structure: bool = True,
         dropout: float = 0.0,

@@ -1,9 +1,10 @@
-"""Feature rows that stand in memory beside a model."""
+"""Feature rows that stand in memory beside a model: pooled to one an entity, or with a place for every attribute."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,3 +46,42 @@ class PooledRows(nn.Module):
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Rows (entities, width), zero where missing, and counts (entities,)."""
         return self.values[ids], self.count[ids]
+
+
+class AttributeRows(nn.Module):
+    """What is measured of an entity, laid out with a place for every attribute a, one row an entity:
+
+        x_i = s · ⊕_a m_ia [1, v_ia]      m_ia: 1 where a of i is known, else 0;  v_ia: the mean of its values' features
+
+    So a linear projection adds b_a + W_a v_ia for each attribute that is known, and exactly nothing for one that is
+    not: an unknown number is neither zero nor average. The factor s makes the mean square of the entries 1 over the
+    entities that have any, as in standardised rows. The rows are data and are not saved with the model; s is.
+    """
+
+    def __init__(self, table: FeatureTable) -> None:
+        super().__init__()
+        self.attributes = sorted(set(table.keys))
+        column = {attribute: place for place, attribute in enumerate(self.attributes)}
+        of_attribute = 1 + table.width
+        self.width = max(len(self.attributes), 1) * of_attribute
+        rows = np.zeros((table.num_entities, max(len(self.attributes), 1), of_attribute), dtype=np.float32)
+        columns = np.array([column[key] for key in table.keys], dtype=np.int64)
+        measured = np.concatenate([np.ones((len(columns), 1)), table.values], axis=1)
+        np.add.at(rows, (table.owner, columns), measured)  # counts, and sums of features
+        rows /= np.maximum(rows[:, :, :1], 1)
+        square = np.square(rows[table.present]).mean() if table.present.any() else 1.0
+        self.register_buffer("scale", torch.tensor(1 / np.sqrt(square), dtype=torch.float32))
+        self.register_buffer("values", torch.from_numpy(rows).flatten(1) * self.scale, persistent=False)
+        self.register_buffer("count", torch.from_numpy(table.counts.astype("int64")), persistent=False)
+        self.scale: Tensor
+        self.values: Tensor
+        self.count: Tensor
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows (entities, width), zero where missing, and how many values each entity has (entities,)."""
+        return self.values[ids], self.count[ids]
+
+
+def rows_of(table: FeatureTable) -> PooledRows | AttributeRows:
+    """Rows as a table needs them: instances of one kind are averaged, measures of different attributes are not."""
+    return AttributeRows(table) if table.by_attribute else PooledRows(table)
