@@ -8,31 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pictokg.errors import DataError
 from pictokg.features import store
 from pictokg.features.align import Coverage
-from pictokg.features.encoders.base import digest
-from pictokg.features.parts import Parts, parts_of
-from pictokg.features.table import FeatureTable, offsets_of
+from pictokg.features.encoders import spec_of
+from pictokg.features.encoders.base import MissingWeightsError, ReadsAhead
+from pictokg.features.parts import FITTING, JOINING, parts_of
+from pictokg.features.share import Share
+from pictokg.features.work import Skipped, Work
 from pictokg.files import write_text
 
 if TYPE_CHECKING:
-    from pictokg.features.encoders.base import Encoded, Encoder
+    from pictokg.features.encoders.base import Encoder
     from pictokg.features.items import Items
+    from pictokg.features.parts import Parts
+    from pictokg.features.table import FeatureTable
 
 PART = 512  # items encoded between two writes
-SKIPPED = "skipped.tsv"
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """An item that gave no row, and why."""
-
-    entity: str
-    key: str
-    reason: str
+SKIPPED, SHORTENED = "skipped.tsv", "shortened.tsv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +80,8 @@ def encode(
     folder: Path,
     *,
     progress: Callable[[int, int], None] | None = None,
+    share: Share | None = None,
+    workers: int | None = None,
 ) -> Encoding:
     """Encode items into a stored table; at once where the table is there already and nothing has changed.
 
@@ -99,23 +94,35 @@ def encode(
         encoder: of their modality.
         folder: where to store the table; its name becomes the table's.
         progress: called with items done and items in all.
+        share: of this process, where several were started with the same call; by default what torchrun set.
+        workers: processes that read and prepare pictures ahead, 0 for none; by default one a core, at most 8.
 
     Raises:
-        DataError: no item can be read.
+        DataError: no item can be read, or the encoder's weights cannot.
     """
     start = time.perf_counter()
-    wanted = digest({"items": items.fingerprint(), "encoder": encoder.fingerprint()})
-    asked, encoded, rate = encoder.width, 0, 0.0
-    if not _is_stored(folder, wanted):
-        with parts_of(folder) as parts:
-            if not _is_stored(folder, wanted):  # another process may have been faster
-                encoded, rate = _run(items, encoder, folder, (parts, wanted), progress)
+    source, missing = items.fingerprint(), ""
+    try:
+        wanted = f"{source}-{encoder.fingerprint()}"
+    except MissingWeightsError as error:
+        wanted, missing = _stored_from(folder, source), str(error)
+        if not wanted:
+            raise
+    work = Work(items, encoder, _part_size(encoder), share or Share.from_environment(), workers, progress)
+    rate = 0.0 if _is_stored(folder, wanted) else _run(work, folder, wanted)
     table = store.load(folder, items.entities)
-    skipped = _read_skipped(folder)
-    notes = _notes(items, skipped, asked, table.width)
-    coverage = Coverage.of(table, items.unknown)
+    skipped = read_skipped(folder)
+    notes = _notes(work, skipped, read_skipped(folder, SHORTENED), table.width)
+    if missing:
+        notes = (*notes, f"its rows are used as they are, new ones cannot be made: {missing}")
     seconds = time.perf_counter() - start
-    return Encoding(table, folder, coverage, skipped, len(items), encoded, seconds, rate, notes)
+    return Encoding(
+        table, folder, Coverage.of(table, items.unknown), skipped, len(items), work.encoded, seconds, rate, notes
+    )
+
+
+def _part_size(encoder: Encoder) -> int:
+    return encoder.part if isinstance(encoder, ReadsAhead) else PART
 
 
 def _is_stored(folder: Path, fingerprint: str) -> bool:
@@ -126,84 +133,68 @@ def _is_stored(folder: Path, fingerprint: str) -> bool:
         return False
 
 
-def _run(
-    items: Items,
-    encoder: Encoder,
-    folder: Path,
-    work: tuple[Parts, str],
-    progress: Callable[[int, int], None] | None,
-) -> tuple[int, float]:
-    """Fit, encode part by part, store; return the number of items encoded now, and how many a second."""
-    parts, fingerprint = work
-    parts.begin(fingerprint)
-    encoder = parts.fitted(encoder, items.by_name())
-    finished, encoded, start_time = [], 0, time.perf_counter()
-    for number, start in enumerate(range(0, len(items), PART), start=1):
-        batch = items.values[start : start + PART]
-        part = parts.read(number)
-        if part is None:
-            part = encoder.encode(batch)
-            parts.write(number, part)
-            encoded += len(batch)
-        finished.append(part)
-        if progress is not None:
-            progress(start + len(batch), len(items))
-    rate = encoded / (time.perf_counter() - start_time)
-    table, skipped = _assemble(items, finished, folder.name, fingerprint)
+def _stored_from(folder: Path, source: str) -> str:
+    """The fingerprint of the stored table where it was made from just these items, by whatever; else nothing."""
+    try:
+        found = store.read_manifest(folder).fingerprint
+    except DataError:
+        return ""
+    return found if found.startswith(f"{source}-") and _is_stored(folder, found) else ""
+
+
+def _run(work: Work, folder: Path, fingerprint: str) -> float:
+    """Fit, encode part by part, store; return how many items a second, without fitting and storing."""
+    shared = work.share.world > 1
+    with parts_of(folder, shared=shared) as parts:
+        if _is_stored(folder, fingerprint):  # another process was faster
+            return 0.0
+        with parts.alone(FITTING):
+            parts.begin(fingerprint)
+            work.encoder = parts.fitted(work.encoder, work.items.by_name())
+        start = time.perf_counter()
+        work.fill(parts)
+        rate = work.encoded / (time.perf_counter() - start)
+        with parts.alone(JOINING):
+            if not _is_stored(folder, fingerprint):
+                _store(work, parts, folder, fingerprint)
+    return rate
+
+
+def _store(work: Work, parts: Parts, folder: Path, fingerprint: str) -> None:
+    """Bring the parts together into the stored table."""
+    table, skipped, shortened = work.join(parts, folder.name, fingerprint)
 
     def write_more(fresh: Path) -> None:
-        encoder.save(store.encoder_folder(fresh))
-        lines = [f"{item.entity}\t{item.key}\t{item.reason}\n" for item in skipped]
-        write_text(fresh / SKIPPED, "".join(lines))
+        work.encoder.save(store.encoder_folder(fresh))
+        for name, found in ((SKIPPED, skipped), (SHORTENED, shortened)):
+            lines = [f"{item.entity}\t{item.key}\t{item.reason}\n" for item in found]
+            write_text(fresh / name, "".join(lines))
 
     store.save(
         table,
         folder,
-        items.entities,
-        modality=encoder.modality,
-        encoder=_spec(encoder),
+        work.items.entities,
+        modality=work.encoder.modality,
+        encoder=spec_of(work.encoder),
         write_more=write_more,
     )
-    return encoded, rate
 
 
-def _assemble(
-    items: Items, parts: Sequence[Encoded], name: str, fingerprint: str
-) -> tuple[FeatureTable, list[Skipped]]:
-    """Join the parts, which stand in the order of the entities."""
-    rows, skipped = [], []
-    for number, part in enumerate(parts):
-        rows.append(part.owner + number * PART)
-        skipped += [(place + number * PART, reason) for place, reason in part.skipped]
-    item_of_row = np.concatenate(rows)
-    inner = [key for part in parts for key in part.keys]
-    keys = [
-        f"{items.keys[item]}#{key}" if key else items.keys[item] for item, key in zip(item_of_row, inner, strict=True)
-    ]
-    counts = np.bincount(items.owner[item_of_row], minlength=len(items.entities))
-    values = np.concatenate([part.values for part in parts])
-    table = FeatureTable(name, values, offsets_of(counts), keys, fingerprint)
-    names = items.entities.names
-    return table, [Skipped(names[items.owner[item]], items.keys[item], reason) for item, reason in skipped]
-
-
-def _spec(encoder: Encoder) -> str:
-    """Write the encoder with its options as `make_encoder` reads it."""
-    options = (f"{key}={str(value).lower()}" for key, value in encoder.options().items())
-    return f"{encoder.name}:{','.join(options)}"
-
-
-def _read_skipped(folder: Path) -> tuple[Skipped, ...]:
-    lines = (folder / SKIPPED).read_text(encoding="utf-8").splitlines()
+def read_skipped(folder: Path, name: str = SKIPPED) -> tuple[Skipped, ...]:
+    """Read which items of a stored table gave no row (or with SHORTENED, were read in part only)."""
+    path = folder / name
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return tuple(Skipped(*line.split("\t")) for line in lines)
 
 
-def _notes(items: Items, skipped: Sequence[Skipped], asked: int, width: int) -> tuple[str, ...]:
-    """Say what people should know: a smaller width, items without rows."""
-    notes = []
+def _notes(work: Work, skipped: Sequence[Skipped], shortened: Sequence[Skipped], width: int) -> tuple[str, ...]:
+    """Say what people should know: a smaller width, items without rows, items read in part."""
+    notes, total = [], len(work.items)
+    asked = work.encoder.options().get("width", width)
     if width < asked:
-        notes.append(f"rows have width {width}, not {asked}: {len(items):,} items do not tell more apart")
-    if skipped:
-        shown = "; ".join(f"{item.key} of {item.entity!r}: {item.reason}" for item in skipped[:3])
-        notes.append(f"{len(skipped):,} of {len(items):,} items skipped, listed in {SKIPPED} ({shown})")
+        notes.append(f"rows have width {width}, not {asked}: {total:,} items do not tell more apart")
+    for found, what, name in ((skipped, "skipped", SKIPPED), (shortened, "read in part", SHORTENED)):
+        if found:
+            shown = "; ".join(f"{item.key} of {item.entity!r}: {item.reason}" for item in found[:3])
+            notes.append(f"{len(found):,} of {total:,} items {what}, listed in {name} ({shown})")
     return tuple(notes)

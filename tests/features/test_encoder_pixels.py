@@ -249,7 +249,7 @@ def test_nothing_encodes_to_nothing(files):
         ("pixels:colour=gray", "did you mean 'grey'"),
         ("pixels:64", "write options as name:key=value"),
         ("pixels:size=30", "multiple of 4"),
-        ("tfidf", "for text, not for image; choose: pixels"),
+        ("tfidf", "for text, not for image; choose: alexnet, hf, hog, pixels"),
     ],
 )
 def test_a_choice_that_does_not_exist_is_refused_with_the_nearest(spec, problem):

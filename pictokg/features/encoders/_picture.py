@@ -1,10 +1,11 @@
-"""Picture files to thumbnails: any mode, any size, and a reason where none comes out."""
+"""Picture files to pixels: any mode, any size, and a reason where none come out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from pictokg.features.encoders.base import Item
 
+Result = TypeVar("Result")
 WIDE = ("I", "F")  # modes, and beginnings of modes, with more than 8 bits a pixel
+LONGEST = 200  # times as long as wide a picture may be: a line of pixels shows nothing, and grows when it is resized
 
 
 def thumbnails(
@@ -37,7 +40,7 @@ def thumbnails(
     good: list[int] = []
     bad: list[tuple[int, str]] = []
     for place, item in enumerate(items):
-        found = _attempt(item, side, grey)
+        found = attempt(partial(thumbnail, side=side, grey=grey), item)
         if isinstance(found, str):
             bad.append((place, found))
         else:
@@ -54,18 +57,39 @@ def thumbnail(item: Item, side: int, *, grey: bool) -> UInt8[np.ndarray, "side s
     """
     from PIL import Image
 
+    picture = upright(item, side, "L" if grey else "RGB")
+    if picture.size != (side, side):
+        picture = picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(picture)
+
+
+def upright(item: Item, side: int, mode: str = "RGB") -> Image:
+    """Open a picture as people see it: turned as the camera says, on white where it is transparent.
+
+    Args:
+        item: a picture file or an opened picture; of an animated one, the first frame.
+        side: what its shorter side will be made later. JPEGs are decoded at a fraction of their size where twice as
+            much remains, which is faster and takes less memory; 0 decodes them whole.
+        mode: "RGB" or "L".
+
+    Raises:
+        Exception: whatever the decoder raises on bytes it does not expect.
+    """
+    from PIL import Image
+
     if isinstance(item, Image.Image):
-        return _shrink(item, side, grey)
+        return _as_seen(item, mode)
     with Image.open(item) as picture:
         _refuse_bomb(picture)
-        picture.draft("L" if grey else "RGB", (2 * side, 2 * side))  # JPEG: decode at a fraction of the size
-        return _shrink(picture, side, grey)
+        if side:
+            picture.draft(mode, (2 * side, 2 * side))
+        return _as_seen(picture, mode)
 
 
-def _attempt(item: Item, side: int, grey: bool) -> np.ndarray | str:
-    """Make a thumbnail, or say in one line why there is none."""
+def attempt(make: Callable[[Item], Result], item: Item) -> Result | str:
+    """Make something of a picture, or say in one line why that cannot be."""
     try:
-        return thumbnail(item, side, grey=grey)
+        return make(item)
     except FileNotFoundError:
         return "no such file"
     except Exception as error:  # decoders raise whatever they like on bytes they do not expect
@@ -82,20 +106,18 @@ def _refuse_bomb(picture: Image) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and picture.width * picture.height > limit:
         raise DataError(f"{picture.width:,} × {picture.height:,} pixels, more than the {limit:,} allowed")
+    if max(picture.size) > LONGEST * min(picture.size):
+        raise DataError(f"{picture.width:,} × {picture.height:,} pixels, more than {LONGEST} times as long as wide")
 
 
-def _shrink(picture: Image, side: int, grey: bool) -> np.ndarray:
-    from PIL import Image, ImageOps
+def _as_seen(picture: Image, mode: str) -> Image:
+    from PIL import ImageOps
 
     picture.load()
     if picture.info.get("exif") or picture.format == "TIFF":  # a camera's note on which side is up
         picture = ImageOps.exif_transpose(picture)
     picture = _opaque(picture)
-    if picture.mode != (mode := "L" if grey else "RGB"):
-        picture = picture.convert(mode)
-    if picture.size != (side, side):
-        picture = picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(picture)
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _opaque(picture: Image) -> Image:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,10 @@ Item: TypeAlias = "Path | Image | str"  # a picture file, a picture, or a text
 Result = TypeVar("Result")
 
 
+class MissingWeightsError(DataError):
+    """An encoder's weights are not on this machine; the message says how to get them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Encoded:
     """Rows of a batch of items, in the order of the items.
@@ -35,12 +39,49 @@ class Encoded:
         owner: for each row, its item's place in the batch, ascending; an item may own several rows, or none.
         keys: for each row, which part of its item it shows, as "patch 0,1"; empty for the whole item.
         skipped: (place of the item, why) for each that gave no row.
+        shortened: (place of the item, how) for each of which only a part was read, as a text that is too long.
     """
 
     values: Float[np.ndarray, "rows width"]
     owner: Int[np.ndarray, " rows"]
     keys: Sequence[str]
     skipped: Sequence[tuple[int, str]] = field(default_factory=list)
+    shortened: Sequence[tuple[int, str]] = field(default_factory=list)
+
+
+def joined(batches: Sequence[Encoded], starts: Sequence[int]) -> Encoded:
+    """One batch of several, whose items started at these places.
+
+    >>> one = Encoded(np.zeros((2, 3), dtype="float32"), np.array([0, 2]), ["", ""], [(1, "empty file")])
+    >>> joined([one, one], [0, 3]).owner.tolist(), joined([one, one], [0, 3]).skipped
+    ([0, 2, 3, 5], [(1, 'empty file'), (4, 'empty file')])
+    """
+    pairs = list(zip(batches, starts, strict=True))
+    return Encoded(
+        np.concatenate([batch.values for batch in batches]),
+        np.concatenate([batch.owner + start for batch, start in pairs]),
+        [key for batch in batches for key in batch.keys],
+        [(place + start, why) for batch, start in pairs for place, why in batch.skipped],
+        [(place + start, how) for batch, start in pairs for place, how in batch.shortened],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """Items read and brought to the form that a network takes.
+
+    Attributes:
+        arrays: what they became, by name; the first axis counts the items that could be read.
+        places: the place in the batch of each of those.
+        skipped: (place, why) of the others.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    places: Sequence[int]
+    skipped: Sequence[tuple[int, str]]
+
+
+Reader: TypeAlias = Callable[[Sequence[Item]], Ready]
 
 
 class Encoder(Protocol):
@@ -79,6 +120,40 @@ class Encoder(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; encodes exactly as the saved one did."""
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """An encoder whose items other processes can read and prepare while it is busy with those before.
+
+    Attributes:
+        batch: items prepared together.
+        part: items between two writes of work in progress; equal for equal fingerprints.
+    """
+
+    batch: int
+    part: int
+
+    def reader(self) -> Reader | None:
+        """Return what prepares items; it is pickled and sent to other processes. None: nothing is worth it."""
+
+    def encode_ready(self, ready: Ready) -> Encoded:
+        """Encode a prepared batch; `encode(items)` gives the same rows as `encode_ready(reader()(items))`."""
+
+
+@runtime_checkable
+class NeedsMore(Protocol):
+    """An encoder that needs packages or weights which may be missing."""
+
+    def check(self) -> None:
+        """Raise, with what to do, where something is missing."""
+
+
+def encode_in_batches(encoder: ReadsAhead, reader: Reader, items: Sequence[Item]) -> Encoded:
+    """What `encode` is of an encoder that reads ahead: its batches one after another, in this process."""
+    starts = list(range(0, len(items), encoder.batch)) or [0]
+    batches = [encoder.encode_ready(reader(items[start : start + encoder.batch])) for start in starts]
+    return joined(batches, starts)
 
 
 def digest(settings: Mapping[str, Any], state: Mapping[str, np.ndarray] | None = None) -> str:

@@ -167,16 +167,21 @@ class Pixels:
     def _windows(
         self, pixels: UInt8[np.ndarray, "pictures side side channels"]
     ) -> UInt8[np.ndarray, "windows _ _ channels"]:
-        """Cut what is described of each picture, one after another: the whole, then its windows."""
-        if not self.patches:
-            return pixels
-        size, step = self.size, self.size // 2
-        count, channels = len(pixels), pixels.shape[-1]
-        halves = pixels.reshape(count, size, 2, size, 2, channels)
-        whole = halves.mean(axis=(2, 4)).round().astype(np.uint8)
-        starts = [(row * step, column * step) for row in range(3) for column in range(3)]
-        cut = [pixels[:, top : top + size, left : left + size] for top, left in starts]
-        return np.stack([whole, *cut], axis=1).reshape(-1, size, size, channels)
+        """Cut what is described of each picture."""
+        return windows(pixels, self.size) if self.patches else pixels
+
+
+def windows(
+    pixels: UInt8[np.ndarray, "pictures side side channels"], size: int
+) -> UInt8[np.ndarray, "windows size size channels"]:
+    """Cut thumbnails of twice the size into ten, one picture's after another's: the whole, then 3 × 3 windows."""
+    step = size // 2
+    count, channels = len(pixels), pixels.shape[-1]
+    halves = pixels.reshape(count, size, 2, size, 2, channels)
+    whole = halves.mean(axis=(2, 4)).round().astype(np.uint8)
+    starts = [(row * step, column * step) for row in range(3) for column in range(3)]
+    cut = [pixels[:, top : top + size, left : left + size] for top, left in starts]
+    return np.stack([whole, *cut], axis=1).reshape(-1, size, size, channels)
 
 
 def _described(windows: UInt8[np.ndarray, "windows size size channels"]) -> Iterator[list[np.ndarray]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pictokg.errors import ConfigError, DataError
+from pictokg.features.encoders._sentences import parts_of_text
 from pictokg.features.encoders.base import Encoded, digest, load_state, one_thread, save_state, unit_rows
 from pictokg.files import write_text
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the numbers it makes; part of the fingerprint
 TERMS = 16_384  # of each kind at most, the most frequent first
-SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])|\n+")
 KINDS: dict[str, dict[str, Any]] = {
     "characters": {"analyzer": "char_wb", "ngram_range": (2, 5)},
     "words": {
@@ -140,11 +140,7 @@ class TfIdf:
 
     def _parts(self, item: Item) -> list[tuple[str, str]]:
         """(key, text) of each part that makes a row."""
-        text = str(item)
-        if not self.sentences:
-            return [("", text)]
-        sentences = [part.strip() for part in SENTENCE_END.split(text) if part.strip()]
-        return [(f"sentence {number}", sentence) for number, sentence in enumerate(sentences)]
+        return parts_of_text(str(item), sentences=self.sentences)
 
     def _weighted(self, texts: Sequence[str]) -> csr_matrix:
         """Make the matrix x of texts and n-grams."""
