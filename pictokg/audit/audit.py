@@ -15,6 +15,7 @@ from pictokg.audit.findings import Finding, findings
 from pictokg.audit.inverse_rule import InverseRule, inverse_rule
 from pictokg.audit.kinds import count_kinds
 from pictokg.audit.leakage import PairLeakage, pair_leakage
+from pictokg.audit.numbers import AttributeNumbers, count_numbers
 from pictokg.audit.pictures import BrokenPicture, undecodable
 from pictokg.audit.unseen import Unseen, count_unseen
 
@@ -50,6 +51,7 @@ class Audit:
     kinds: dict[str, Any]
     degree: Degree
     coverage: dict[str, Coverage]
+    numbers: dict[str, AttributeNumbers]
     pictures: PictureAudit
     problems: list[str]
     notes: list[str]
@@ -100,6 +102,7 @@ def audit(folder: RawFolder, *, decode_pictures: bool = True, progress: Callable
         kinds=count_kinds(graph, base),
         degree=degree(graph, base),
         coverage=_coverage(folder) | features,
+        numbers=count_numbers(folder),
         pictures=_pictures(folder, decode_pictures, progress),
         problems=problems,
         notes=list(folder.notes),

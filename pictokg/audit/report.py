@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
 _BROKEN_SHOWN = 10
 _RULES_SHOWN = 5
+_ATTRIBUTES_SHOWN = 8
+_ATTRIBUTE_WIDTH = 28
 _METRICS = ("mrr", "mr", "hits@1", "hits@3", "hits@10")
 
 
@@ -29,7 +31,7 @@ def render(audit: Audit, name: str) -> Group:
         parts += _held_out(audit)
     if audit.inverse_rule:
         parts += _inverse_rule(audit)
-    parts += [*_kinds(audit), *_degree(audit), *_coverage(audit), *_pictures(audit)]
+    parts += [*_kinds(audit), *_degree(audit), *_coverage(audit), *_numbers(audit), *_pictures(audit)]
     return Group(*parts)
 
 
@@ -123,6 +125,26 @@ def _coverage(audit: Audit) -> list[RenderableType]:
         for kind, part in audit.coverage.items()
     ]
     return _table("What entities have", ["", "entities", "share", "items", "mean", "most"], rows)
+
+
+def _numbers(audit: Audit) -> Iterator[RenderableType]:
+    if not audit.numbers:
+        return
+    rows = [
+        [
+            attribute if len(attribute) <= _ATTRIBUTE_WIDTH else f"…{attribute[1 - _ATTRIBUTE_WIDTH :]}",
+            f"{part.entities:,}",
+            f"{part.share:.1%}",
+            *(f"{value:,.5g}" for value in (part.min, part.median, part.max)),
+        ]
+        for attribute, part in list(audit.numbers.items())[:_ATTRIBUTES_SHOWN]
+    ]
+    count = len(audit.numbers)
+    title = f"Numbers: {count:,} attribute{'s' * (count > 1)}"
+    columns = ["", "entities", "share", "least", "median", "most"]
+    yield from _table(title, columns, rows)
+    if count > _ATTRIBUTES_SHOWN:
+        yield Text(f"… and {count - _ATTRIBUTES_SHOWN:,} more; --json lists them all", style="dim")
 
 
 def _pictures(audit: Audit) -> Iterator[Text]:

@@ -117,9 +117,38 @@ def test_coverage_counts_only_entities_of_the_graph(tmp_path):
 
 
 def test_numbers_are_covered():
-    numbers = pl.DataFrame({"entity": ["Paris", "Paris", "Rome"], "value": [1.0, 2.0, 3.0]})
+    numbers = pl.DataFrame(
+        {
+            "entity": ["Paris", "Paris", "Rome", "Rome"],
+            "attribute": ["founded", "height", "height", "height"],
+            "value": [-250.0, 35.0, 21.0, 21.0],
+        }
+    )
     report = audit(folder(CLEAN, numeric=numbers))
     assert (report.coverage["numeric"].entities, report.coverage["numeric"].max) == (2, 2)
+    assert list(report.numbers) == ["height", "founded"]
+    assert vars(report.numbers["height"]) == {
+        "entities": 2,
+        "share": pytest.approx(2 / report.entities),
+        "values": 3,
+        "distinct": 2,
+        "min": 21.0,
+        "median": 21.0,
+        "max": 35.0,
+    }
+    assert report.as_json()["numbers"]["founded"]["min"] == -250.0
+    assert "Numbers: 2 attributes" in text_of(report)
+    assert audit(folder(CLEAN)).numbers == {}
+    assert "Numbers" not in text_of(audit(folder(CLEAN)))
+
+
+def test_only_the_most_common_attributes_are_shown():
+    names = [f"http://example.org/a-long-way-to-an/attribute {number:02}" for number in range(12)]
+    numbers = pl.DataFrame({"entity": ["Paris"] * 12, "attribute": names, "value": [1.0] * 12})
+    text = text_of(audit(folder(CLEAN, numeric=numbers)))
+    assert "…long-way-to-an/attribute 07 " in text
+    assert "attribute 08" not in text
+    assert "and 4 more; --json lists them all" in text
 
 
 def test_feature_tables_are_covered_and_their_faults_told(tmp_path):
