@@ -26,8 +26,6 @@ def main() -> None:
         if stop.code == INTERRUPTED:  # so typer ends on Ctrl-C, and says nothing
             print("interrupted; go on with train --resume RUN, or with the same command", file=sys.stderr)
         raise
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         _fail(f"{error.filename or 'the operating system'}: {error.strerror or error}")
 

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from pictokg.cli.common import AsJson, DataFolder, RunFolder, console, print_json
+from pictokg.cli.common import AsJson, DataFolder, Device, RunFolder, Threads, console, prepare, print_json
 
 
 def export(
     run: RunFolder,
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     as_npy: Annotated[bool, typer.Option("--npy", help="Write .npy files and name lists instead of Parquet.")] = False,
+    device: Device = "cpu",
+    threads: Threads = 0,
     as_json: AsJson = False,
     data: DataFolder = None,
 ) -> None:
@@ -23,7 +25,8 @@ def export(
     from pictokg.prediction.export import export_vectors
     from pictokg.run import load_run
 
-    trained = load_run(run, data=data)
+    prepare(device, threads)
+    trained = load_run(run, device=device, data=data)
     with torch.no_grad():
         written = export_vectors(trained.model, trained.data, out, npy=as_npy)
     if as_json:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    folder: Annotated[Path, typer.Argument(help="Data folder.", metavar="FOLDER")],
+    source: Annotated[str, typer.Argument(help="Data folder, or 'glyphs'.", metavar="FOLDER")],
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 on leaks.")] = False,
     pictures: Annotated[
         bool,
@@ -28,6 +28,9 @@ def inspect(
     learning, answers more than half (Hits@1 above 0.5). Fewer inverses, repeated triples, unseen names and
     broken pictures are warnings.
     """
+    from pictokg.datasets.load import locate
+
+    folder = locate(source)
     report = _audit(folder, pictures)
     if as_json:
         print_json(report.as_json())

@@ -75,8 +75,9 @@ def read_questions(path: Path) -> list[Question]:
         if not line.strip():
             continue
         slots = tuple(None if slot.strip() == "?" else slot for slot in line.split("\t"))
+        slots = tuple("?" if slot == r"\?" else slot for slot in slots)  # something whose name is a question mark
         if len(slots) != 3 or slots.count(None) != 1:
-            remedy = "write head, relation, tail separated by tabs, with ? in the slot asked for"
+            remedy = "write head, relation, tail by tabs, with ? in the slot asked for, and \\? for a name that is ?"
             raise DataError(f"is no question: {line!r}", file=path, line=number, remedy=remedy)
         questions.append((slots[0], slots[1], slots[2]))
     if not questions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -30,15 +31,17 @@ def score(
     rows = [(head, relation, tail) for head, relation, tail in read_triples(triples).iter_rows()]
     trained = load_run(run, device=device, data=data)
     graph = trained.data.graph
-    for number, (head, relation, tail) in enumerate(rows, start=1):
-        for name, vocabulary, kind in (
-            (head, graph.entities, "entity"),
-            (relation, graph.relations, "relation"),
-            (tail, graph.entities, "entity"),
-        ):
+    for number, row in enumerate(rows, start=1):
+        kinds = (("entity", graph.entities), ("relation", graph.relations), ("entity", graph.entities))
+        for name, (kind, vocabulary) in zip(row, kinds, strict=True):
             if name not in vocabulary:
                 remedy = f"the run knows only the {kind} names it was trained with"
-                raise DataError(f"triple {number}: {name!r} is no {kind} of the run", file=triples, remedy=remedy)
+                raise DataError(
+                    f"triple {number}: {name!r} is no {kind} of the run",
+                    file=triples,
+                    line=line_of(triples, name),
+                    remedy=remedy,
+                )
     scores = Predictor(trained.model, trained.data).scores(rows)
     if as_json:
         print_json(
@@ -55,3 +58,17 @@ def score(
         write_text(out, text)
     else:
         print(text, end="")
+
+
+def line_of(file: Path, name: str) -> int | None:
+    """The first line of a text file with this name between separators; None in other files."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return next((number for number, line in enumerate(lines, start=1) if name in fields(line)), None)
+    except UnicodeDecodeError:
+        return None
+
+
+def fields(line: str) -> list[str]:
+    """What stands between tabs, commas, spaces, quotes and angle brackets."""
+    return re.split(r"\t|,", line.strip()) + re.split(r'[\s,"<>]+', line.strip())

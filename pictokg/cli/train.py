@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -164,4 +165,14 @@ def _report(progress: Progress, folder: Path, as_json: bool) -> None:
     screen = console()
     if progress.best_epoch:
         screen.print(f"best epoch {progress.best_epoch}: validation MRR {progress.best_mrr:.4f}")
-    screen.print(f"run written to {folder}; next: pictokg evaluate {folder}")
+    screen.print(f"run written to {folder}; next: {next_verb(folder)}")
+
+
+def next_verb(folder: Path) -> str:
+    """What can be done with a run: evaluate on a split that its data have, else predict."""
+    splits = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]["splits"]
+    if splits.get("test"):
+        return f"pictokg evaluate {folder}"
+    if splits.get("valid"):
+        return f"pictokg evaluate {folder} --split valid"
+    return f"pictokg predict {folder} --head NAME --relation NAME"

@@ -51,7 +51,7 @@ def load(
     from pictokg.graph.read.folder import read_folder
 
     say = say or (lambda line: None)
-    folder = _folder_of(source)
+    folder = locate(source)
     raw = read_folder(folder)
     if raw.needs_splitting:
         say(f"{folder} has no splits; splitting its triples 80/10/10 with seed {SPLIT_SEED} (see: pictokg split)")
@@ -131,7 +131,7 @@ class Tables:
             return store.encoder_folder(table_folder(features_folder(self.raw.path), choice))
         if choice.partition(":")[0] not in names():
             return None
-        return store.encoder_folder(features_folder(self.raw.path) / table_name(make_encoder(choice)))
+        return store.encoder_folder(features_folder(self.raw.path) / table_name(make_encoder(choice, modality)))
 
     def _names(self) -> dict[str, str]:
         """Table → modality, of stored tables and of .npz files named MODALITY_ANYTHING."""
@@ -195,7 +195,8 @@ class Tables:
         return made.table
 
 
-def _folder_of(source: str | Path) -> Path:
+def locate(source: str | Path) -> Path:
+    """The folder of a data set: a path, or "glyphs", which is generated where it is not cached yet."""
     if source != "glyphs" or Path(source).is_dir():
         return Path(source)
     from pictokg.datasets.glyphs import cached

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pictokg.graph.query import Query, Side
+from pictokg.scoring.views import weights_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -41,7 +42,10 @@ def relation_terms(
     count = relations.shape[1]
     heads, tails = head.repeat_interleave(count), tail.repeat_interleave(count)
     triples = torch.stack([heads, relations.reshape(-1), tails], dim=1)
-    return triple_terms(model, triples, encode).unflatten(0, (len(query), count))
+    terms = triple_terms(model, triples, encode).unflatten(0, (len(query), count))
+    if model.training and model.relation_terms != "all":
+        return terms * terms.new_tensor(weights_of(model.term_names, model.relation_terms, model.term_sets))
+    return terms
 
 
 def triple_terms(model: Model, triples: Tensor, encode: Encode) -> Float[Tensor, "batch terms"]:

@@ -32,6 +32,7 @@ class Model(nn.Module):
         inverse: give every relation a reciprocal r⁻¹ and turn each head query (?, r, t) into (t, r⁻¹, ?)
             (Lacroix et al., ICML 2018).
         term_sets: names for sets of score terms, for models whose entities have several views.
+        relation_terms: the set of terms that learns from questions for relations; all by default.
 
     Attributes:
         name: what `build` was asked for; tells `fit` which defaults suit the model.
@@ -52,6 +53,7 @@ class Model(nn.Module):
         *,
         inverse: bool = False,
         term_sets: dict[str, tuple[str, ...]] | None = None,
+        relation_terms: str = "all",
     ) -> None:
         super().__init__()
         self.name = ""
@@ -66,6 +68,7 @@ class Model(nn.Module):
         self.term_sets = {name.lower(): terms for name, terms in (term_sets or {"all": self.term_names}).items()}
         self.register_buffer("term_weights", torch.ones(len(self.term_names)), persistent=False)
         self.term_weights: Tensor
+        self.relation_terms = relation_terms
         self.initialise(torch.Generator().manual_seed(0))
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pictokg.fusion.base import EntityTable
 from pictokg.fusion.image_attention import Aggregation, ImageAttention
@@ -36,12 +36,13 @@ def build(
     aggregation: Aggregation = "attention",
     attention_gradient: bool = True,
     norm_penalty: float = 0.2,
+    relation_energies: Literal["all", "sbr", "ibr", "union"] = "all",
 ) -> Model:
     """IKRL: E(h, r, t) = E_SS + E_SI + E_IS + E_II,  E_XY = ‖h_X + r − t_Y‖;  the score is −E.
 
     Trained with one hinge on the sum of the energies and with entity and relation corruption, as the paper says. For
-    the released code's objective: loss=separate_margin, attention_gradient=false, side=coin, negatives=1;
-    for its start: training.warm_start=RUN of a transe model.
+    the released code's objective: loss=separate_margin, loss.weights=1,0.5,0.5,1, attention_gradient=false,
+    relation_energies=sbr, side=coin, negatives=1; for its start: training.warm_start=RUN of a transe model.
 
     Args:
         data: graph with a feature table "image"; dim: width of a vector; norm: 1 or 2.
@@ -49,6 +50,7 @@ def build(
         aggregation: attention (ATT), average (AVG) or maximum (MAX) over an entity's pictures.
         attention_gradient: let the loss teach the attention; the released code does not.
         norm_penalty: weight of the soft constraint on the length of image vectors.
+        relation_energies: which energies learn from wrong relations; the released code teaches sbr alone.
     """
     structure = EntityTable(data.graph.num_entities, dim)
     encoder = ImageAttention(
@@ -59,5 +61,9 @@ def build(
         norm_penalty=norm_penalty,
     )
     return Model(
-        encoder, TransE(dim, norm=norm, constrain=constrain, ball=True), data.graph.num_relations, term_sets=TERM_SETS
+        encoder,
+        TransE(dim, norm=norm, constrain=constrain, ball=True),
+        data.graph.num_relations,
+        term_sets=TERM_SETS,
+        relation_terms=relation_energies,
     )

@@ -191,3 +191,29 @@ def test_a_seed_below_0_is_refused(pictokg, tmp_path, verb):
     assert (code, out) == (2, "")
     assert "--seed" in err
     assert "equal to 0" in err
+
+
+def test_a_triple_to_score_with_a_name_nobody_has_is_named_by_its_line(train, pictokg, tmp_path):
+    train()
+    triples = tmp_path / "ask.tsv"
+    triples.write_text("thing:0\tcolour\tcolour:red\n\nthing:0\tcolour\tcolour:rouge\n")
+    code, out, err = pictokg("score", tmp_path / "run", triples)
+    assert (code, out) == (2, "")
+    assert "ask.tsv, line 3: triple 2: 'colour:rouge' is no entity of the run" in err
+
+
+def test_an_entity_called_question_mark_can_be_asked_about(train, pictokg, folder, tmp_path):
+    with (folder / "train.tsv").open("a") as file:
+        file.write("?\tcolour\tcolour:red\n")
+    train()
+    (tmp_path / "ask.tsv").write_text("\\?\tcolour\t?\n")
+    code, out, _ = pictokg("predict", tmp_path / "run", "--queries", tmp_path / "ask.tsv", "--json", "-k", 40)
+    assert code == 0
+    assert '"colour:red"' in out
+
+
+def test_without_a_test_split_the_next_step_is_one_that_works(train, pictokg, folder, tmp_path):
+    (folder / "test.tsv").unlink()
+    _, _, err = train()
+    assert "--split valid" in err.split("next:")[1]
+    assert pictokg("evaluate", tmp_path / "run", "--split", "valid")[0] == 0

@@ -198,3 +198,14 @@ def test_relation_questions_score_like_whole_triples(make, data):
     scores = model.score(query, torch.arange(data.graph.num_relations))
     picked = scores[torch.arange(7), triples[:, 1]]
     torch.testing.assert_close(picked, model.score_triples(triples))
+
+
+def test_the_released_code_teaches_wrong_relations_to_the_structure_energy_alone(make, data):
+    model = make(relation_energies="sbr")
+    query, _ = ask(torch.tensor([[0, 0, 1], [2, 1, 3]]), Side.RELATION)
+    ids = torch.arange(model.num_relations)
+    evaluated = model.eval().terms(query, ids)
+    taught = model.train().terms(query, ids)
+    torch.testing.assert_close(taught[..., 0], evaluated[..., 0])
+    assert not taught[..., 1:].any()
+    assert evaluated[..., 1:].all()
