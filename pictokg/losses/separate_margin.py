@@ -22,7 +22,7 @@ class SeparateMargin(Loss):
 
     Args:
         margin: γ, the same for every term.
-        weights: of the terms' hinges, in the model's order; empty: all 1.
+        weights: of the terms' hinges, in the model's order; all 1 by default.
 
     >>> import torch
     >>> positive, negative = torch.tensor([[2.0, 0.0]]), torch.tensor([[[0.0, 0.0]]])
@@ -32,7 +32,7 @@ class SeparateMargin(Loss):
 
     per_term = True
 
-    def __init__(self, margin: float = 1.0, weights: tuple[float, ...] = ()) -> None:
+    def __init__(self, margin: float = 1.0, weights: list[float] | None = None) -> None:
         self.margin, self.weights = margin, weights
 
     def __call__(self, scored: Scored) -> Float[Tensor, " batch"]:

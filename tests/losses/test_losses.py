@@ -46,10 +46,10 @@ def test_separate_margin_of_one_term_is_margin_and_of_two_is_the_sum():
 
 def test_separate_margin_weighs_its_terms_and_wants_one_weight_each():
     positive, negative = torch.tensor([[2.0, 0.0]]), torch.tensor([[[0.0, 0.0]], [[1.5, -3.0]]])
-    weighted = SeparateMargin(1.0, weights=(1.0, 0.5))(Scored(positive.expand(2, 2), negative))
+    weighted = SeparateMargin(1.0, weights=[1.0, 0.5])(Scored(positive.expand(2, 2), negative))
     torch.testing.assert_close(weighted, torch.tensor([0.5, 0.5]))  # hinges 0 and 1; 0.5 and 0
     with pytest.raises(ConfigError, match="3 weights, the model 2 terms"):
-        SeparateMargin(weights=(1.0, 1.0, 1.0))(Scored(positive, negative[:1]))
+        SeparateMargin(weights=[1.0, 1.0, 1.0])(Scored(positive, negative[:1]))
 
 
 def test_logistic_closed_form():
