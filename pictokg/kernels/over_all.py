@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 # Scores held at once: a matrix product of fewer rows is slower, and more of them leave the processor's cache.
-BLOCK_VALUES = 1 << 23
+BLOCK_BYTES = 1 << 24
 FEWEST_ROWS = 64
 
 
@@ -70,7 +70,7 @@ def _loss_and_gradients(expected: Tensor, candidates: Tensor, targets: Targets) 
     by_candidates = torch.zeros_like(candidates, dtype=exact)
     total = torch.zeros(len(expected), dtype=exact, device=expected.device)
     total.index_add_(0, targets.row, targets.weight.to(exact))
-    rows = max(FEWEST_ROWS, BLOCK_VALUES // max(1, len(candidates)))
+    rows = max(FEWEST_ROWS, BLOCK_BYTES // (expected.element_size() * max(1, len(candidates))))
     # One look at the targets for all blocks, so that a GPU is not waited for between them.
     starts = torch.arange(0, len(expected) + rows, rows, device=expected.device)
     bounds = torch.searchsorted(targets.row.contiguous(), starts).tolist()

@@ -29,7 +29,7 @@ def sample(questions=150, candidates=37, dim=6, dtype=torch.float64):
 
 @pytest.mark.parametrize("fewest", [1, 64, 1000])
 def test_blocks_give_the_loss_and_gradients_of_the_plain_formula(fewest, monkeypatch):
-    monkeypatch.setattr(over_all, "BLOCK_VALUES", 0)
+    monkeypatch.setattr(over_all, "BLOCK_BYTES", 0)
     monkeypatch.setattr(over_all, "FEWEST_ROWS", fewest)  # rows with no target, blocks with none, a last short block
     expected, offered, targets = sample()
     wanted = torch.autograd.grad(3 * plain(expected, offered, targets), (expected, offered))
