@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from pictokg.errors import PictoKGError
-from pictokg.features.encoders.base import Ready
+from pictokg.features.encoders.base import Ready, without_warnings
 from pictokg.features.worker import STARTED
 
 if TYPE_CHECKING:
@@ -55,14 +55,18 @@ class ReadAhead:
         for _ in range(workers):
             self._idle.put(None)  # started when first needed
         self._closed = False
+        self._quiet = ExitStack()
 
     def __enter__(self) -> Self:
+        if not self._workers:
+            self._quiet.enter_context(without_warnings())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
+        self._quiet.close()
         self._threads.shutdown(cancel_futures=True)
         while not self._idle.empty():
             if (worker := self._idle.get()) is not None:

@@ -56,7 +56,7 @@ def settle(network: nn.Module, rows: Callable[[], Tensor], precision: Precision,
     before = [value.detach().clone() for value in _values(network)]
     network.to(torch.bfloat16)
     near = torch.nn.functional.cosine_similarity(exact, rows(), dim=-1)
-    lowest = float(near.nan_to_num(-1.0).min())
+    lowest = float(near.detach().nan_to_num(-1.0).min())
     if lowest >= NEAR:
         return "bf16"
     if precision == "bf16":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
@@ -151,9 +152,26 @@ class NeedsMore(Protocol):
 
 def encode_in_batches(encoder: ReadsAhead, reader: Reader, items: Sequence[Item]) -> Encoded:
     """What `encode` is of an encoder that reads ahead: its batches one after another, in this process."""
-    starts = list(range(0, len(items), encoder.batch)) or [0]
-    batches = [encoder.encode_ready(reader(items[start : start + encoder.batch])) for start in starts]
+    starts, batches = list(range(0, len(items), encoder.batch)) or [0], []
+    for start in starts:
+        with without_warnings():
+            ready = reader(items[start : start + encoder.batch])
+        batches.append(encoder.encode_ready(ready))
     return joined(batches, starts)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Do not show what decoders say of files that they do read.
+
+    In the main thread only: Python's filters of warnings are those of the whole process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def digest(settings: Mapping[str, Any], state: Mapping[str, np.ndarray] | None = None) -> str:
