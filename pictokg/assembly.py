@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pictokg import catalogue
-from pictokg.config import NONE, Config, configure, size_of
-from pictokg.errors import ConfigError
+from pictokg.config import NESTED, NONE, Config, configure, schema, size_of
+from pictokg.errors import ConfigError, DataError
+from pictokg.graph.vocabulary import Vocabulary
+from pictokg.training.checkpoint import load_parameters, load_tensors
+from pictokg.training.fit import best_path
 from pictokg.training.loop import Trainer, TrainingOptions
 from pictokg.training.optimiser import OptimiserOptions
 from pictokg.training.step import Objective
@@ -17,6 +21,7 @@ from pictokg.training.step import Objective
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
     from pictokg.models.base import Model
+    from pictokg.sampling.base import Sampler
     from pictokg.scoring.base import ScoringFunction
     from pictokg.training.fit import Progress
 
@@ -100,7 +105,39 @@ def build_trainer(
     optimiser = OptimiserOptions(**config.sections["optimiser"])
     if optimiser.sparse and options.gradient_clip:
         raise ConfigError("gradient_clip does not work on row-sparse gradients; set sparse=false or gradient_clip=0")
-    return Trainer(model, data, build_objective(config), optimiser, options, on_batch)
+    objective = build_objective(config)
+    give_generators(objective.sampler, model, data, seed=options.seed)
+    return Trainer(model, data, objective, optimiser, options, on_batch)
+
+
+def give_generators(sampler: Sampler, model: Model, data: Dataset, *, seed: int = 0) -> None:
+    """Make the second models that a sampler, or a part of it, wants, and hand them over."""
+    for part in sampler.parts():
+        if part.generator:
+            part.take_generator(build_generator(part.generator, data, seed=seed).to(model.device))
+
+
+def build_generator(source: str, data: Dataset, *, seed: int = 0) -> Model:
+    """Make the second model that a sampler wants: that of a finished run on the same graph, or an untrained one.
+
+    Args:
+        source: a run folder, or what `build` takes as a model.
+        data: the graph it must know, with the feature tables it reads.
+    """
+    folder = Path(source)
+    if source in catalogue.names("model") or source.endswith(".py") or ":" in source:
+        return build_model(configure(source, size=_size(data)), data, seed=seed)
+    if not best_path(folder).is_file():
+        remedy = "set generator to the folder of a run that has been trained, or to a model: "
+        raise DataError("is no trained run", file=folder, remedy=remedy + ", ".join(catalogue.names("model")))
+    for kind, vocabulary in (("entities", data.graph.entities), ("relations", data.graph.relations)):
+        if Vocabulary.load(folder / f"{kind}.txt") != vocabulary:
+            remedy = "train the generator on the folder that the run is trained on"
+            raise DataError(f"has other {kind} than the data", file=folder / f"{kind}.txt", remedy=remedy)
+    model = build_model(configure(file=folder / "config.toml"), data, seed=seed)
+    tensors, _ = load_tensors(best_path(folder))
+    load_parameters(model, tensors, best_path(folder))
+    return model.train()
 
 
 def modalities_read(config: Config, data_modalities: Mapping[str, Any]) -> list[str]:
@@ -122,9 +159,18 @@ def _scoring(config: Config) -> Callable[[int], ScoringFunction]:
 
 
 def _part(config: Config, section: str) -> Any:
-    if config.name(section) == NONE:
-        return None
-    return catalogue.find(section, config.name(section))(**config.options(section))
+    return None if config.name(section) == NONE else _made(section, config.sections[section])
+
+
+def _made(section: str, options: Mapping[str, Any]) -> Any:
+    """A part from its table, and with it the parts it holds."""
+    kinds = schema(section, dict(options))
+    arguments = {
+        key: [_made(section, table) for table in value] if kinds[key][0] == NESTED.get(section) and value else value
+        for key, value in options.items()
+        if key != "name"
+    }
+    return catalogue.find(section, options["name"])(**arguments)
 
 
 def seed_of(config: Config) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pictokg import catalogue
 from pictokg.errors import ConfigError, DataError, nearest
+from pictokg.sampling.base import Sampler
 from pictokg.training.loop import TrainingOptions
 from pictokg.training.optimiser import KINDS, OptimiserOptions
 
@@ -23,6 +24,7 @@ FIXED = {"training": TrainingOptions, "optimiser": OptimiserOptions}
 OPEN = ("features",)  # modality → table or encoder; any key is a modality
 NAMED = (*catalogue.PACKAGES, "optimiser")  # sections that choose a part by name
 SECTIONS = (*catalogue.PACKAGES, *FIXED, *OPEN)
+NESTED = {"sampler": list[Sampler] | None}  # the type of an option that holds parts of its own section
 NONE = "none"  # regulariser = "none"
 SMALL_GRAPH = 10_000  # training triples below which an epoch is so few steps that more of them are needed
 LARGE_GRAPH = 50_000  # entities above which a step must not score all of them
@@ -48,11 +50,7 @@ class Config:
         """The configuration as a TOML file that gives the same run."""
         parts = []
         for section, options in self.sections.items():
-            lines = [
-                f"{_toml_key(key)} = {json.dumps(value, ensure_ascii=False)}"
-                for key, value in options.items()
-                if value is not None
-            ]
+            lines = [f"{_toml_key(key)} = {_toml_value(value)}" for key, value in options.items() if value is not None]
             parts.append("\n".join([f"[{section}]", *lines]))
         return "\n\n".join(parts) + "\n"
 
@@ -72,7 +70,8 @@ def configure(
         file: a TOML file with a table a section.
         parts: section → name of the part, as from --sampler or --loss.
         settings: (key, value) pairs; a bare key where only one section has it, else "section.key". The name of a
-            section is a key too: ("scoring", "rotate"). Text is read as TOML reads it.
+            section is a key too: ("scoring", "rotate"). An option of a part within a part is "option.part.key":
+            ("parts.nscaching.cache", 20). Text is read as TOML reads it.
         size: "small" or "large" takes the model's defaults for such graphs, where it has others for them (`size_of`).
 
     Raises:
@@ -169,18 +168,21 @@ def validated(section: str, options: Options) -> Options:
     if section == "optimiser" and "name" in options and options["name"] not in KINDS:
         raise ConfigError(f"unknown optimiser {options['name']!r}; {nearest(options['name'], KINDS)}")
     allowed = schema(section, options)
+    options = _unfolded(section, options, allowed)
     for key in options:
         if key not in allowed:
             part = f" of {section} {options['name']!r}" if "name" in options else f" of section [{section}]"
             raise ConfigError(f"unknown option {key!r}{part}; {nearest(key, allowed)}")
     chosen = {
-        key: _coerce(f"{section}.{key}", options[key], kind) if key in options else default
+        key: _coerce(section, key, options[key], kind) if key in options else default
         for key, (kind, default) in allowed.items()
     }
     if section in FIXED:
         FIXED[section](**chosen)  # refuses values out of range
-    if str(chosen.get("name", "")).endswith(".py"):  # the run must find it from any folder
-        chosen["name"] = str(Path(chosen["name"]).resolve())
+    for key in ("name", "generator"):  # to be found from any folder
+        path = Path(str(chosen.get(key) or ""))
+        if path.suffix == ".py" or (key == "generator" and (path / "config.toml").is_file()):
+            chosen[key] = str(path.resolve())
     return chosen
 
 
@@ -209,6 +211,9 @@ def _locate(key: str, sections: dict[str, Options]) -> tuple[str, str]:
     """The section and option that a key of --set means."""
     if "." in key:
         section, option = key.split(".", 1)
+        for home in NESTED:
+            if schema(home, sections[home]).get(section, (str, None))[0] == NESTED[home]:
+                return home, key
         if section not in SECTIONS:
             raise ConfigError(f"unknown section {section!r} in {key!r}; {nearest(section, SECTIONS)}")
         return section, option
@@ -225,6 +230,44 @@ def _locate(key: str, sections: dict[str, Options]) -> tuple[str, str]:
     chosen = ", ".join(f"{section} {options['name']}" for section, options in sections.items() if "name" in options)
     everything = {*NAMED, *(option for allowed in keys.values() for option in allowed)}
     raise ConfigError(f"unknown option {key!r} for {chosen}; {_elsewhere(key) or nearest(key, everything)}")
+
+
+def _unfolded(section: str, options: Options, allowed: dict[str, tuple[Any, Any]]) -> Options:
+    """The options with those that hold parts as lists of validated tables; "parts.uniform.negatives" is put in them."""
+    plain = dict(options)
+    for option in (key for key, (kind, _) in allowed.items() if kind == NESTED.get(section)):
+        place, given = f"{section}.{option}", plain.get(option)
+        if isinstance(given, str):
+            given = [name.strip() for name in given.split(",") if name.strip()]
+        entries = [] if given is None else given if isinstance(given, list | tuple) else [given]
+        tables = [_table(place, entry) for entry in entries]
+        for key in (key for key in options if key.startswith(f"{option}.")):
+            part, _, rest = key.removeprefix(f"{option}.").partition(".")
+            tables[_which(place, part, tables)][rest or "name"] = plain.pop(key)
+        if tables:
+            plain[option] = [validated(section, table) for table in tables]
+    return plain
+
+
+def _table(place: str, entry: Any) -> Options:
+    """A part within a part, given by its name or as a table with it."""
+    if isinstance(entry, str):
+        return {"name": entry}
+    if isinstance(entry, dict) and "name" in entry:
+        return dict(entry)
+    raise ConfigError(f'{place} holds names, or tables as {{name = "uniform", negatives = 8}}; got {entry!r}')
+
+
+def _which(place: str, part: str, tables: list[Options]) -> int:
+    """The place of a part among its siblings, said by its number from 0 or by its name."""
+    if part.isdigit() and int(part) < len(tables):
+        return int(part)
+    found = [number for number, table in enumerate(tables) if table["name"] == part]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{number} {table['name']}" for number, table in enumerate(tables)) or "none"
+    remedy = f"say which: {place}.{found[0]}" if found else f"name it in {place} too"
+    raise ConfigError(f"{place}.{part} is not one of the parts ({names}); {remedy}")
 
 
 def _elsewhere(key: str) -> str:
@@ -245,13 +288,26 @@ def _toml_key(key: str) -> str:
     return key if plain else json.dumps(key, ensure_ascii=False)
 
 
+def _toml_value(value: Any) -> str:
+    """A value as TOML writes it on one line; tables within lists without what is not set."""
+    if isinstance(value, dict):
+        pairs = [f"{_toml_key(key)} = {_toml_value(entry)}" for key, entry in value.items() if entry is not None]
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(entry) for entry in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _type(parameter: Parameter) -> Any:
     return parameter.annotation if parameter.annotation is not Parameter.empty else type(parameter.default)
 
 
-def _coerce(place: str, value: Any, kind: Any) -> Any:
+def _coerce(section: str, key: str, value: Any, kind: Any) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
+    if kind == NESTED.get(section):
+        return value  # its tables have been validated one by one
+    place = f"{section}.{key}"
     if isinstance(value, str) and "list" in str(kind):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:

@@ -56,7 +56,7 @@ class Known:
 
     def answers(self, query: Query) -> tuple[Int[Tensor, " answers"], Int[Tensor, " answers"]]:
         """Every true answer of every question: row of the batch and id, row by row, ids ascending."""
-        table = self._table(query)
+        table = self._table_of(query)
         row, count = self._find(table, query)
         total = int(count.sum())
         questions = torch.repeat_interleave(count, output_size=total)
@@ -66,11 +66,19 @@ class Known:
 
     def count(self, query: Query) -> Int[Tensor, " batch"]:
         """How many distinct true answers each question has."""
-        return self._find(self._table(query), query)[1]
+        return self._find(self._table_of(query), query)[1]
+
+    def questions(self, side: Side) -> int:
+        """How many distinct questions of a side have answers."""
+        return len(self._table(side, torch.device("cpu")).keys)
+
+    def index(self, query: Query) -> Int[Tensor, " batch"]:
+        """The number of each question among the distinct ones of its side; any for one without answers."""
+        return self._find(self._table_of(query), query)[0]
 
     def contains(self, query: Query, candidates: Int[Tensor, "batch k"]) -> Bool[Tensor, "batch k"]:
         """Tell which candidates are true answers of their question; padding (no such id) is none."""
-        table, width = self._table(query), self._widths[query.side]
+        table, width = self._table_of(query), self._widths[query.side]
         row, count = self._find(table, query)
         if not len(table.pairs):
             return torch.zeros_like(candidates, dtype=torch.bool)
@@ -92,8 +100,10 @@ class Known:
         """One number for the two given slots, first · width of the second + second: below entities²."""
         return first * self._widths[2 if side is not Side.TAIL else 1] + second
 
-    def _table(self, query: Query) -> _Table:
-        side, device = query.side, query.given[0].device
+    def _table_of(self, query: Query) -> _Table:
+        return self._table(query.side, query.given[0].device)
+
+    def _table(self, side: Side, device: torch.device) -> _Table:
         if (side, device) not in self._tables:
             self._tables[side, device] = self._build(side).to(device)
         return self._tables[side, device]

@@ -12,6 +12,8 @@ from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 from pictokg.sampling.bernoulli import Bernoulli
 from pictokg.sampling.uniform import at_least_one
 
+Asked = Literal["both", "bernoulli", "coin"]
+
 
 class Unknown(Sampler):
     """Uniform negatives with the training answers drawn again; what still is known after `tries` gets weight 0.
@@ -23,9 +25,9 @@ class Unknown(Sampler):
         tries: redraws before a known answer is masked instead.
     """
 
-    def __init__(
-        self, negatives: int = 64, *, side: Literal["both", "bernoulli", "coin"] = "both", tries: int = 10
-    ) -> None:
+    kernel = True
+
+    def __init__(self, negatives: int = 64, *, side: Asked = "both", tries: int = 10) -> None:
         self.negatives, self.tries = at_least_one(negatives), tries
         self._asker = {"both": None, "bernoulli": Bernoulli(), "coin": Bernoulli(balanced=True)}[side]
 

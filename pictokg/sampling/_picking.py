@@ -1,0 +1,85 @@
+"""What samplers that choose by score share: scores without gradients, draws by logits, REINFORCE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from pictokg.graph.query import Query
+    from pictokg.models.base import Model
+    from pictokg.sampling.base import Context
+
+
+def distinct(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A look-up that encodes each distinct id of a call once."""
+
+    def look_up(ids: Tensor) -> Tensor:
+        once, place = ids.unique(return_inverse=True)
+        return encode(once)[place]
+
+    return look_up
+
+
+@torch.no_grad()
+def plain_terms(model: Model, query: Query, ids: Int[Tensor, "batch k"]) -> Float[Tensor, "batch k terms"]:
+    """What the model says of candidates as it stands, without dropout and without gradients, terms apart."""
+    was_training = model.training
+    model.eval()
+    terms = model.terms(query, ids, distinct(model.encode)).float()
+    model.train(was_training)
+    return terms
+
+
+def total(scores: Tensor) -> Float[Tensor, "batch k"]:
+    """Scores (B, K), of losses that keep the terms apart (B, K, terms) the sum."""
+    return scores.sum(dim=-1) if scores.dim() == 3 else scores
+
+
+def uniform_noise(shape: tuple[int, ...], context: Context) -> Float[Tensor, "*shape"]:
+    """Draw from [0, 1) in double precision, so that no id of a long list is out of reach."""
+    generator = context.generator
+    drawn = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
+    return drawn.to(context.pool.device)
+
+
+def gumbel_noise(shape: tuple[int, ...], context: Context) -> Float[Tensor, "*shape"]:
+    """−ln(−ln u): the k largest of logits + noise are a draw of k without replacement (Kool et al., ICML 2019)."""
+    return -(-uniform_noise(shape, context).clamp_min(1e-300).log()).log()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Columns (B, K) drawn with replacement, their log-probability, and weight 0 where nothing was allowed."""
+
+    columns: Tensor
+    log_probability: Tensor
+    weight: Tensor
+
+
+def choose(logits: Float[Tensor, "batch n"], allowed: Bool[Tensor, "batch n"], number: int, context: Context) -> Choice:
+    """Draw `number` columns a row from softmax(logits) over the allowed ones."""
+    possible = allowed.any(dim=1, keepdim=True)
+    masked = logits.float().masked_fill(~allowed & possible, -torch.inf)
+    log_probability = masked.log_softmax(dim=1)
+    reached = log_probability.detach().double().exp().cumsum(dim=1)
+    noise = uniform_noise((len(logits), number), context) * reached[:, -1:]
+    columns = torch.searchsorted(reached, noise, right=True).clamp_max(logits.shape[1] - 1)
+    weight = possible.float().expand(-1, number)
+    return Choice(columns, log_probability.gather(1, columns), weight)
+
+
+def reinforce(choice: Choice, advantage: Float[Tensor, "batch k"]) -> Tensor:
+    """−mean of advantage · ln p(drawn), whose gradient is that of −E[reward] (Williams, Machine Learning 1992).
+
+    Its value says nothing of how well the model does, so that is taken off: 0, and only the gradient stays.
+    """
+    term = choice.weight * advantage * choice.log_probability
+    surrogate = -term.sum() / choice.weight.sum().clamp_min(1.0)
+    return surrogate - surrogate.detach()
