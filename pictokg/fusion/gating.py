@@ -25,7 +25,8 @@ class Gating(EntityEncoder):
         structure: table of learned rows; tables: the modalities to fuse, one row an entity each.
         use_structure: False leaves the rows out, so that entities are what their modalities say.
         dropout: on feature rows before projection; structure_dropout: on the structure rows of entities that have
-            something else too; modality_dropout: chance that an entity loses a whole modality in a training step.
+            something else too, numbers aside; modality_dropout: chance that an entity loses a whole modality in a
+            training step.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class Gating(EntityEncoder):
         self.gate = nn.ModuleDict({name: nn.Linear(width, width) for name in gated})
         self.dropout, self.structure_dropout = nn.Dropout(dropout), nn.Dropout(structure_dropout)
         self.modality_dropout = modality_dropout
+        # A few numbers do not say what an entity is, as its pictures and words do.
+        self.stand_in = [name for name, table in tables.items() if not isinstance(table, AttributeRows)]
 
     def rows(self, ids: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The pooled row of every modality."""
@@ -72,9 +75,8 @@ class Gating(EntityEncoder):
             name: self.project[name](self.dropout(row.to(self.structure.weight.dtype))) for name, row in rows.items()
         }
         if self.use_structure and structure is not None:
-            others = (
-                torch.stack(list(present.values())).any(dim=0) if present else structure.new_zeros(len(structure)) > 0
-            )
+            shown = [present[name] for name in self.stand_in if name in present]
+            others = torch.stack(shown).any(dim=0) if shown else structure.new_zeros(len(structure)) > 0
             # An entity that has nothing else needs all of its row; the others learn less by heart without some of it.
             parts[STRUCTURE] = torch.where(others.unsqueeze(1), self.structure_dropout(structure), structure)
             present[STRUCTURE] = torch.ones_like(others)

@@ -49,8 +49,8 @@ def build(
         data: graph with feature tables; scoring: any scoring function, made for a width.
         dim: rank of the scoring function.
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
-        dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too;
-            modality_dropout: chance that an entity loses a whole modality in a training step.
+        dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too,
+            numbers aside; modality_dropout: chance that an entity loses a whole modality in a training step.
         inverse: give every relation a reciprocal, so that head questions become tail questions.
     """
     allowed = [STRUCTURE, *data.tables]

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from pictokg.errors import ConfigError
+from pictokg.features.table import FeatureTable
 from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import STRUCTURE, Gating
 from pictokg.fusion.lookup import Lookup
-from pictokg.fusion.rows import PooledRows
+from pictokg.fusion.rows import PooledRows, rows_of
 
 
 @pytest.fixture
@@ -92,6 +93,29 @@ def test_structure_dropout_spares_entities_that_have_nothing_else(make, data):
     part = encoder.contributions(structure, rows, presence)[STRUCTURE].detach()
     assert (part[alone] != 0).all()
     assert (part[~alone] == 0).float().mean() > 0.2
+
+
+def test_numbers_do_not_stand_in_for_structure(data):
+    """A birth date says too little of an entity to do without its row; words or pictures beside it say enough."""
+    entities, half = data.graph.num_entities, data.graph.num_entities // 2
+    numbers = FeatureTable(
+        "numbers",
+        np.ones((entities, 2), dtype=np.float32),
+        np.arange(entities + 1),
+        ["born"] * entities,
+        by_attribute=True,
+    )
+    words = data.tables["text"]
+    structure = EntityTable(entities, 64)
+    with torch.no_grad():
+        structure.weight.fill_(1.0)
+    encoder = Gating(structure, {"numeric": rows_of(numbers), "text": rows_of(words)}, structure_dropout=0.5).train()
+    rows, presence = encoder.rows(everyone(data))
+    part = encoder.contributions(structure(everyone(data)), rows, presence)[STRUCTURE].detach()
+    spared = torch.from_numpy(~words.present)
+    assert 0 < spared.sum() < half
+    assert (part[spared] != 0).all()
+    assert ((part[~spared] == 0).float().mean() - 0.5).abs() < 0.1
 
 
 def test_standardised_rows_have_mean_0_and_deviation_1_where_present_and_0_elsewhere(data):
