@@ -177,7 +177,7 @@ def similarities(
         alike = []
         for z, of_relation in zip(attention(candidates[start:stop], relations), groups, strict=True):
             with torch.autocast(z.device.type, enabled=False):
-                shown = unit(z).unbind(1)
+                shown = unit(z).transpose(0, 1).contiguous().unbind()
                 alike.append(torch.cat([own @ each.T for own, each in zip(of_relation, shown, strict=True)]))
         return torch.stack(alike)
 
@@ -197,6 +197,13 @@ def answers_among(query: Query, answer: Tensor, pool: Tensor, context: Context) 
     marked = pool == answer.unsqueeze(1)
     marked[rows[inside], columns[inside]] = True
     return marked
+
+
+def refuse_not_positive(**options: float) -> None:
+    """ConfigError for an option that is not above 0."""
+    for name, value in options.items():
+        if not value > 0:
+            raise ConfigError(f"{name} must be above 0; got {value}")
 
 
 def wrong_relations(query: Query, count: int, context: Context) -> Negatives:

@@ -14,9 +14,9 @@ BARRED = -1e30  # far below every logit, and finite: a softmax of nothing else i
 
 
 def gumbel_like(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard Gumbel noise −ln E, E exponential, of the shape of `logits`."""
-    drawn = torch.empty(logits.shape, device=generator.device).exponential_(generator=generator)
-    return -drawn.clamp_min_(torch.finfo(drawn.dtype).tiny).log_().to(logits.device)
+    """Standard Gumbel noise −ln(−ln u), u uniform, of the shape of `logits`."""
+    uniform = torch.rand(logits.shape, generator=generator, device=generator.device)
+    return uniform.clamp_min_(2.0**-25).log_().neg_().log_().neg_().to(logits.device)  # u is a multiple of 2⁻²⁴
 
 
 def top_k_draws(
