@@ -41,10 +41,12 @@ class EntityEncoder(nn.Module, ABC):
         structure: the table of learned rows.
         views: names of the vectors an entity has; with several, encodings are (…, views, width), else (…, width).
         depends_on_relation: whether `condition` is more than the identity.
+        plain_rows: whether an encoding is the structure row and nothing else, so that fast paths may read and move it.
     """
 
     views: tuple[str, ...] = ("entity",)
     depends_on_relation = False
+    plain_rows = False
     structure: EntityTable
 
     @abstractmethod

@@ -13,6 +13,8 @@ from pictokg.fusion.base import EntityEncoder, EntityTable
 class Lookup(EntityEncoder):
     """e = S[id], for models that know the graph only."""
 
+    plain_rows = True
+
     def __init__(self, num_entities: int, width: int, *, sparse: bool = False) -> None:
         super().__init__()
         self.structure = EntityTable(num_entities, width, sparse=sparse)

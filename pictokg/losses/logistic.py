@@ -24,6 +24,8 @@ class Logistic(Loss):
     0.6931
     """
 
+    kernel = "logistic"
+
     def __init__(self, margin: float = 0.0) -> None:
         self.margin = margin
 

@@ -23,6 +23,8 @@ class Margin(Loss):
     [0.25]
     """
 
+    kernel = "margin"
+
     def __init__(self, margin: float = 1.0) -> None:
         self.margin = margin
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch.nn.functional import softplus
 
 from pictokg.losses.base import Loss, Scored, has_candidates
@@ -21,6 +22,8 @@ class SelfAdversarial(Loss):
         temperature: α; 0 weighs all negatives alike and gives `logistic`.
     """
 
+    kernel = "self_adversarial"
+
     def __init__(self, margin: float = 9.0, temperature: float = 1.0) -> None:
         self.margin, self.temperature = margin, temperature
 
@@ -28,6 +31,7 @@ class SelfAdversarial(Loss):
         """Weighted logistic loss of each question."""
         logits = (self.temperature * scored.negative).detach()
         if scored.weight is not None:
-            logits = logits + scored.weight.clamp_min(1e-30).log()  # finite, so that an all-masked row is no NaN
+            # The least number rather than −∞, so that a row that is masked throughout is no NaN.
+            logits = (logits + scored.weight.log()).clamp_min(torch.finfo(logits.dtype).min)
         negative = (logits.softmax(dim=1) * softplus(scored.negative + self.margin)).sum(dim=1)
         return (softplus(-scored.positive - self.margin) + has_candidates(scored) * negative) / 2

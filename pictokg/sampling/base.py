@@ -36,6 +36,7 @@ class Negatives:
         vectors: static encodings of the candidates (B, K, [views,] d), where the sampler made them itself: because its
             choice is differentiable, or because they are no encodings of one entity. They are scored in place of `ids`.
         memory: whatever the sampler wants back with the scores.
+        chunk: how many consecutive questions have the same ids (B, K), for those who can use that.
     """
 
     ids: Tensor
@@ -45,6 +46,7 @@ class Negatives:
     answer_column: Tensor | None = None
     vectors: Tensor | None = None
     memory: Any = None
+    chunk: int = 1
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class Sampler(ABC):
     """
 
     needs: frozenset[str] = frozenset()
+    kernel: bool = False  # whether it draws ids, with weights perhaps, and nothing else: what the fused step can take
     learning_rate: float = 1e-3
     generator: str = ""  # a second model that it wants to be given: a name of the catalogue, or a run folder
 

@@ -20,6 +20,8 @@ class Bernoulli(Sampler):
         balanced: ask for either side with probability ½ instead, as the released IKRL code does ("unif").
     """
 
+    kernel = True
+
     def __init__(self, negatives: int = 64, *, balanced: bool = False) -> None:
         self._uniform, self._balanced = Uniform(negatives), balanced
         self._head_probability: Tensor | None = None

@@ -14,15 +14,23 @@ class Uniform(Sampler):
 
     Args:
         negatives: how many a question.
-        shared: draw one set for the whole batch instead of one a question; much cheaper, a little less varied.
+        shared: draw one set for many questions instead of one a question; much cheaper, a little less varied.
+        chunk: how many questions share a set; 0: all of a batch.
     """
 
-    def __init__(self, negatives: int = 64, *, shared: bool = False) -> None:
-        self.negatives, self.shared = at_least_one(negatives), shared
+    kernel = True
+
+    def __init__(self, negatives: int = 64, *, shared: bool = False, chunk: int = 0) -> None:
+        if chunk < 0:
+            raise ConfigError(f"chunk must be at least 0; got {chunk}")
+        self.negatives, self.shared, self.chunk = at_least_one(negatives), shared, chunk
 
     def __call__(self, query: Query, answer: Tensor, context: Context) -> Negatives:
-        """Draw ids (B, K), or (K,) when shared."""
+        """Draw ids (B, K), or (K,) when all of the batch share them."""
         pool = pool_of(query, context)
+        if self.shared and self.chunk:
+            sets = context.random_integers(len(pool), (-(-len(query) // self.chunk), self.negatives))
+            return Negatives(pool[sets].repeat_interleave(self.chunk, dim=0)[: len(query)], chunk=self.chunk)
         shape = (self.negatives,) if self.shared else (len(query), self.negatives)
         return Negatives(pool[context.random_integers(len(pool), shape)])
 

@@ -36,6 +36,8 @@ class RotatE(ScoringFunction):
     [[-0.0, -2.0]]
     """
 
+    kernel = "modulus"
+
     def __init__(self, dim: int, *, init_margin: float = 12.0) -> None:
         super().__init__(dim, entity_width=2 * dim)
         self.init_margin = init_margin

@@ -40,7 +40,7 @@ class TransE(ScoringFunction):
     def __init__(self, dim: int, *, norm: int = 1, constrain: bool = True, ball: bool = False) -> None:
         super().__init__(dim)
         self.constrain, self.ball = constrain, ball
-        self._similarity = negative_norm(norm)
+        self._similarity, self.kernel = negative_norm(norm), f"l{norm}"
 
     def expect_tail(
         self, head: Float[Tensor, "batch dim"], relation: Float[Tensor, "batch dim"]

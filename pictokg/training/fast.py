@@ -1,4 +1,4 @@
-"""Which losses have a fast path, and the choice of it; everything else is computed by its plain formula in step.py."""
+"""Which losses and scores have a fast path, and the choice of it; all others have their plain formula in step.py."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from pictokg.graph.query import Query, Side
+from pictokg.kernels.formulas import SIMILARITIES
 from pictokg.kernels.over_all import Targets, cross_entropy_over_all
+from pictokg.losses.base import Scored
 
 if TYPE_CHECKING:
+    from pictokg.losses.base import Loss
     from pictokg.models.base import Model
     from pictokg.sampling.base import Negatives
-    from pictokg.training.step import Objective
+    from pictokg.training.step import Memo, Objective
 
 Encode = Callable[[Tensor], Tensor]
 
@@ -49,3 +52,28 @@ def loss_over_all(model: Model, query: Query, negatives: Negatives, weight: Tens
         row, column = negatives.labelled
         targets = Targets(row, column, (weight / row.bincount(minlength=len(query)).clamp_min(1))[row])
     return cross_entropy_over_all(model.expected(query, encode).float(), encode(negatives.ids), targets)
+
+
+def fast_scores(
+    model: Model, loss: Loss, query: Query, answer: Tensor, negatives: Negatives, memo: Memo
+) -> Scored | None:
+    """The scores of the answer and of each question's own negatives without gathering vectors; None where not possible.
+
+    It is where a score compares what is expected with an encoding that the memo has, on the CPU in float32.
+    """
+    if not (
+        model.factors_by in SIMILARITIES
+        and query.side is not Side.RELATION
+        and negatives.ids.dim() == 2
+        and negatives.vectors is negatives.labelled is negatives.answer_column is None
+        and not loss.per_term
+        and memo.rows is not None
+        and (memo.rows.device.type, memo.rows.dtype) == ("cpu", torch.float32)
+        and not torch.is_autocast_enabled("cpu")
+    ):
+        return None
+    from pictokg.kernels.scores import score_own
+
+    candidates = memo.positions(torch.cat([negatives.ids, answer.unsqueeze(1)], dim=1))
+    scores = score_own(model.expected(query, memo), memo.rows, candidates, model.factors_by)
+    return Scored(scores[:, -1], scores[:, :-1], negatives.weight)

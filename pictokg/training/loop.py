@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pictokg.errors import ConfigError, PictoKGError
 from pictokg.graph.query import Side
 from pictokg.sampling.base import Context, check_needs
+from pictokg.training.fused import fuse
 from pictokg.training.optimiser import OptimiserOptions, Optimisers, learning_rate_factor
 from pictokg.training.step import Memo, Objective, training_loss
 
@@ -41,6 +42,7 @@ class TrainingOptions:
         gradient_clip: largest norm of the gradient; 0 does not clip.
         precision: fp32; or bf16, which computes matrix products in bfloat16 and keeps parameters and losses in fp32.
         kernels: auto computes by fast paths where there are some; off by the plain formulas, to compare.
+        lock_free: let threads move rows without waiting for each other; then no two runs are the same.
         warm_start: a run folder, or a file of vectors with names, whose rows to start from; empty starts at random.
         seed: of every random draw.
     """
@@ -56,6 +58,7 @@ class TrainingOptions:
     gradient_clip: float = 0.0
     precision: Literal["fp32", "bf16"] = "fp32"
     kernels: Literal["auto", "off"] = "auto"
+    lock_free: bool = False
     warm_start: str = ""
     seed: int = 0
 
@@ -65,6 +68,8 @@ class TrainingOptions:
                 raise ConfigError(f"training.{name} must be at least {least}; got {getattr(self, name)}")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"training.warmup is a fraction in [0, 1); got {self.warmup}")
+        if self.lock_free and self.kernels == "off":
+            raise ConfigError("training.lock_free is a fast path, which kernels=off rules out; set kernels=auto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class Trainer:
         )
         self._prepare(objective.sampler)
         self.optimisers = Optimisers(model, optimiser, objective.sampler)
+        self.fused = fuse(self.model, self.objective, self.optimisers, options) if self.objective.kernels else None
 
     def _prepare(self, sampler: Sampler) -> None:
         """Let the sampler look at the data; layers of torch draw from the global generator, hence the fork."""
@@ -161,9 +167,8 @@ class Trainer:
 
     def _step(self, triples: Tensor) -> float:
         """Loss, gradients, update, constraints; the loss."""
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            loss = training_loss(self.model, self.objective, triples, self.context, self.memo)
-        loss.backward()
+        factor = learning_rate_factor(self.options.schedule, self.options.warmup, self._progress())
+        loss = self.fused.loss(triples, self.context, factor) if self.fused else self._loss(triples)
         value = loss.item()
         if not value - value == 0:  # NaN or infinite
             raise PictoKGError(
@@ -173,13 +178,20 @@ class Trainer:
         if self.options.gradient_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         turn = self.objective.sampler.turn(self.context)
-        factor = learning_rate_factor(self.options.schedule, self.options.warmup, self._progress())
+        touched = self.fused.move() if self.fused else self.memo.touched
         self.optimisers.step(factor, turn)
         if turn != "sampler":
-            self.model.constrain(self.memo.touched, self.model.touched_relations(triples))
+            self.model.constrain(touched, self.model.touched_relations(triples))
         self.memo.clear()
         self.context.step += 1
         return value
+
+    def _loss(self, triples: Tensor) -> Tensor:
+        """The loss, whose gradients autograd leaves with the parameters."""
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+            loss = training_loss(self.model, self.objective, triples, self.context, self.memo)
+        loss.backward()
+        return loss.detach()
 
     def _progress(self) -> float:
         """The fraction of all steps that are done."""

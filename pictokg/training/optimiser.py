@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pictokg.sampling.base import Sampler, Turn
 
 
-KINDS: dict[str, tuple[Callable[..., Optimizer], Callable[..., Optimizer], float]] = {
-    # name: (dense, row-sparse, learning rate unless told)
-    "adam": (Adam, SparseAdam, 1e-3),
-    "adagrad": (Adagrad, partial(RowAdagrad, per_row=False), 0.1),
-    "row_adagrad": (RowAdagrad, RowAdagrad, 0.1),
-    "sgd": (SGD, SGD, 0.01),
+KINDS: dict[str, tuple[Callable[..., Optimizer], Callable[..., Optimizer], float, str]] = {
+    # name: (dense, row-sparse, learning rate unless told, rule by which kernels take the step, if they can)
+    "adam": (Adam, SparseAdam, 1e-3, ""),
+    "adagrad": (Adagrad, partial(RowAdagrad, per_row=False), 0.1, "adagrad"),
+    "row_adagrad": (RowAdagrad, RowAdagrad, 0.1, "row_adagrad"),
+    "sgd": (SGD, SGD, 0.01, "sgd"),
 }
 
 
@@ -56,7 +56,8 @@ class Optimisers:
     def __init__(self, model: Model, options: OptimiserOptions, sampler: Sampler | None = None) -> None:
         if options.name not in KINDS:
             raise ConfigError(f"unknown optimiser {options.name!r}; {nearest(options.name, KINDS)}")
-        dense, row_sparse, usual_rate = KINDS[options.name]
+        self.name = options.name
+        dense, row_sparse, usual_rate, self.kernel = KINDS[options.name]
         entities, relations = model.encoder.structure, model.relations.weight
         entities.sparse = options.sparse
         rows = [relations] if options.sparse else [entities.weight, relations]

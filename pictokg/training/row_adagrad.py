@@ -35,9 +35,7 @@ class RowAdagrad(Optimizer):
         state = self.state[parameter]
         per_row = self.per_row and parameter.dim() > 1
         if "sum" not in state:
-            state["sum"] = parameter.new_zeros(
-                (len(parameter), *[1] * (parameter.dim() - 1)) if per_row else parameter.shape
-            )
+            state["sum"] = first_sums(parameter, per_row=per_row)
         rows: Tensor | slice
         if gradient.is_sparse:
             gradient = gradient.coalesce()
@@ -50,3 +48,9 @@ class RowAdagrad(Optimizer):
         )
         state["sum"][rows] = sums
         parameter[rows] -= lr * values / (sums.sqrt() + EPSILON)
+
+
+def first_sums(parameter: Tensor, *, per_row: bool) -> Tensor:
+    """The state before the first step: zeros, one a row or one a number."""
+    shape = (len(parameter), *[1] * (parameter.dim() - 1)) if per_row else parameter.shape
+    return torch.zeros(shape, dtype=parameter.dtype, device=parameter.device)

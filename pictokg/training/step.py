@@ -13,7 +13,7 @@ from pictokg.graph.query import Query
 from pictokg.losses.base import Scored
 from pictokg.sampling.base import Context, Negatives, Sampler
 from pictokg.training.factors import factors_of
-from pictokg.training.fast import fast_loss
+from pictokg.training.fast import fast_loss, fast_scores
 
 if TYPE_CHECKING:
     from pictokg.losses.base import Loss
@@ -62,6 +62,10 @@ class Memo:
         """The encodings of `touched`."""
         return self._rows
 
+    def positions(self, ids: Tensor) -> Tensor:
+        """Where in `rows` the encodings of ids stand, all of which have been asked for."""
+        return self._position[ids]
+
     def __call__(self, ids: Tensor) -> Tensor:
         """Encodings of ids (…) as (…, [views,] width)."""
         fresh = ids[self._position[ids] < 0].unique() if ids.numel() else ids.reshape(-1)
@@ -95,7 +99,8 @@ def training_loss(model: Model, objective: Objective, triples: Tensor, context: 
     for (query, answer, negatives), weight in zip(drawn, asked, strict=True):
         summed = fast_loss(model, objective, query, negatives, weight, memo) if objective.kernels else None
         if summed is None:
-            scored = score_batch(model, objective.loss, query, answer, negatives, memo)
+            parts = model, objective.loss, query, answer, negatives, memo
+            scored = (fast_scores(*parts) if objective.kernels else None) or score_batch(*parts)
             summed = (objective.loss(scored) * weight).sum()
             heard = objective.sampler.feedback(negatives, scored.negative.detach(), context)
             terms.extend([] if heard is None else [heard])

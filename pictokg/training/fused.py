@@ -1,0 +1,175 @@
+"""The step without autograd over candidates: scores, loss, gradients and the optimiser's step of entity rows in one.
+
+It is taken when entities are plain rows and scoring function, loss, sampler and optimiser each declare that they can.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pictokg.errors import ConfigError
+from pictokg.graph.query import Query
+from pictokg.kernels.formulas import LOSSES, SIMILARITIES, Formula
+from pictokg.kernels.questions import Questions, Step
+from pictokg.training.factors import factors_of
+from pictokg.training.row_adagrad import first_sums
+
+if TYPE_CHECKING:
+    from pictokg.models.base import Model
+    from pictokg.sampling.base import Context, Negatives
+    from pictokg.training.loop import TrainingOptions
+    from pictokg.training.optimiser import Optimisers
+    from pictokg.training.step import Objective
+
+CHUNK = 64  # questions that are asked together where all share one set of negatives
+Drawn = tuple[Query, Tensor, "Negatives"]
+
+
+def why_not(model: Model, objective: Objective, optimisers: Optimisers, options: TrainingOptions) -> str:
+    """The first thing that forbids the fused step; empty where nothing does."""
+    weight = model.encoder.structure.weight
+    forbidden = {
+        "a processor other than the CPU": weight.device.type != "cpu",
+        "precision=bf16": options.precision != "fp32" or weight.dtype != torch.float32,
+        "gradient_clip": options.gradient_clip > 0,
+        "relation_questions": options.relation_questions,
+        "a model whose entities are more than rows": not model.encoder.plain_rows,
+        f"scoring function {_name(model.scoring)}": model.factors_by not in SIMILARITIES,
+        f"loss {_name(objective.loss)}": objective.loss.kernel not in LOSSES,
+        f"sampler {_name(objective.sampler)}": not objective.sampler.kernel,
+        f"optimiser {optimisers.name}": not optimisers.kernel,
+    }
+    return next((reason for reason, holds in forbidden.items() if holds), "")
+
+
+def fuse(model: Model, objective: Objective, optimisers: Optimisers, options: TrainingOptions) -> FusedStep | None:
+    """The fused step where every part allows it; ConfigError where one that it forbids was asked for."""
+    reason = why_not(model, objective, optimisers, options)
+    if reason and options.lock_free:
+        raise ConfigError(f"lock_free needs the fused training step, which {reason} rules out; set lock_free=false")
+    return None if reason else FusedStep(model, objective, optimisers, lock_free=options.lock_free)
+
+
+class FusedStep:
+    """Steps of one model, each in two halves: `loss`, which leaves gradients behind, and `move`, which uses them up.
+
+    `lock_free` moves candidates in the first half already, without waiting for other threads (see `kernels`).
+    Relations, and whatever else has parameters, get their gradients from autograd and move with the optimisers.
+    """
+
+    def __init__(self, model: Model, objective: Objective, optimisers: Optimisers, *, lock_free: bool = False) -> None:
+        from pictokg.kernels.independent import Hurried, Independent
+        from pictokg.kernels.shared import Shared
+
+        self._model, self._objective, self._optimisers = model, objective, optimisers
+        table = model.encoder.structure.weight
+        self._own, self._shared = (Hurried if lock_free else Independent)(table), Shared(table)
+        self._rows = Rows(table)
+
+    def loss(self, triples: Tensor, context: Context, factor: float) -> Tensor:
+        """The loss of a batch of triples, as `training_loss` has it; `factor` is that of the learning rate."""
+        sampler, rows = self._objective.sampler, self._rows
+        asked = sampler.questions(triples, context)
+        drawn = [(query, answer, sampler(query, answer, context)) for query, answer in asked]
+        expected = [self._model.expected(query, rows) for query, _, _ in drawn]
+        penalties = self._penalties(drawn)
+        questions = questions_of(drawn, torch.cat(expected))
+        self._work = self._own if questions.starts is None else self._shared
+        step = step_of(self._model.encoder.structure.weight, self._optimisers, factor)
+        self._asked = self._work.ask(questions, formula_of(self._model, self._objective, drawn), rows.ids, step)
+        gradients = self._asked.gradient.split([len(part) for part in expected])
+        torch.autograd.backward([*expected, *penalties], [*gradients, *map(torch.ones_like, penalties)])
+        return self._asked.loss.mean() + sum(penalty.detach() for penalty in penalties)
+
+    def move(self) -> Tensor:
+        """Let the rows of entities take their step; the entities touched."""
+        self._work.move(self._asked, self._rows.take_gradients())
+        return self._asked.touched
+
+    def _penalties(self, drawn: list[Drawn]) -> list[Tensor]:
+        """What the regulariser says of each group of questions."""
+        regulariser, total = self._objective.regulariser, sum(len(query) for query, _, _ in drawn)
+        if regulariser is None:
+            return []
+        return [
+            regulariser(factors_of(self._model, query, answer, negatives, self._rows)) * len(query) / total
+            for query, answer, negatives in drawn
+        ]
+
+
+class Rows:
+    """A look-up of entity rows that keeps what it gave, to collect the gradients."""
+
+    def __init__(self, table: Tensor) -> None:
+        self._table = table
+        self._given: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """Rows of these ids (B,), (B, d)."""
+        rows = self._table.detach().index_select(0, ids).requires_grad_()
+        self._given.append((ids, rows))
+        return rows
+
+    @property
+    def ids(self) -> Tensor:
+        """The ids of all rows given, in order."""
+        return torch.cat([ids for ids, _ in self._given])
+
+    def take_gradients(self) -> Tensor:
+        """The gradients of all rows given, in order; forgets them."""
+        found = [torch.zeros_like(rows) if rows.grad is None else rows.grad for _, rows in self._given]
+        self._given = []
+        return torch.cat(found)
+
+
+def questions_of(drawn: list[Drawn], expected: Tensor) -> Questions:
+    """The questions of all sides together, as kernels take them."""
+    answers = torch.cat([answer for _, answer, _ in drawn])
+    groups = [negatives for _, _, negatives in drawn]
+    candidates, starts = [], []
+    first = 0
+    for query, _, negatives in drawn:
+        chunk = CHUNK if negatives.ids.dim() == 1 else negatives.chunk
+        begins = torch.arange(0, len(query), chunk)
+        shared = negatives.ids.dim() == 1
+        candidates.append(negatives.ids.expand(len(begins), -1) if shared else negatives.ids[::chunk])
+        starts.append(begins + first)
+        first += len(query)
+    own = all(negatives.ids.dim() == 2 and negatives.chunk == 1 for negatives in groups)
+    weight = None
+    if any(negatives.weight is not None for negatives in groups):
+        weight = torch.cat([weight_of(len(query), negatives) for query, _, negatives in drawn])
+    ends = None if own else torch.cat([*starts, torch.tensor([first])])
+    return Questions(expected, answers, torch.cat(candidates), weight, ends)
+
+
+def weight_of(questions: int, negatives: Negatives) -> Tensor:
+    """The weight of each negative (B, K)."""
+    weight = torch.ones(()) if negatives.weight is None else negatives.weight
+    return weight.expand(questions, negatives.ids.shape[-1])
+
+
+def step_of(table: Tensor, optimisers: Optimisers, factor: float) -> Step:
+    """The next step of a table's rows, with the state that its optimiser keeps."""
+    part = next(part for part, _ in optimisers.parts if any(own is table for own in part.param_groups[0]["params"]))
+    state, rule = part.state[table], optimisers.kernel
+    if rule != "sgd" and "sum" not in state:
+        state["sum"] = first_sums(table, per_row=rule == "row_adagrad")
+    if "step" in state:  # torch counts them
+        state["step"] += 1
+    return Step(rule, optimisers.learning_rate * factor, state.get("sum", table.new_zeros(0, 0)))
+
+
+def formula_of(model: Model, objective: Objective, drawn: list[Drawn]) -> Formula:
+    """What the kernels compute: names that the parts declare, as numbers."""
+    loss = objective.loss
+    margin, temperature = (float(getattr(loss, name, 0.0)) for name in ("margin", "temperature"))
+    scale = 1.0 / sum(len(query) for query, _, _ in drawn)
+    return Formula(SIMILARITIES[model.factors_by], LOSSES[loss.kernel], margin, temperature, scale)
+
+
+def _name(part: object) -> str:
+    return type(part).__name__
