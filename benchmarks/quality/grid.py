@@ -3,9 +3,9 @@
     python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --data FOLDER_OR_glyphs --out runs/quality
     python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --out runs/quality --table     # only print
 
-A plan names the protocol, the seeds and the rows (model, settings, and for models with several score terms which of
-them to rank with). Finished (row, seed) pairs are kept, so a killed grid goes on; several processes may share a
-folder.
+A plan names the protocol, the seeds and the rows: model, settings, for models with several score terms which of them to
+rank with, and where a row starts from the vectors of another (`start`), which must stand before it. Finished
+(row, seed) pairs are kept, so a killed grid goes on; several processes may share a folder.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import tomllib
 from pathlib import Path
 from statistics import mean, stdev
@@ -28,11 +29,18 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies
     from pictokg.evaluation.classification import classify
     from pictokg.evaluation.ranking import evaluate
     from pictokg.training.fit import fit
+    from pictokg.training.warm_start import warm_start
 
     settings = [*row.get("settings", {}).items(), ("training.seed", seed)]
     config = configure(row["model"], settings=settings)
     model = build_model(config, data, seed=seed)
-    progress = fit(build_trainer(config, model, data), data)
+    if "start" in row:
+        warm_start(model, data, file.parent / f"{row['start']}-{seed}")
+    kept = file.with_suffix("")
+    shutil.rmtree(kept, ignore_errors=True)
+    data.graph.entities.save(kept / "entities.txt")
+    data.graph.relations.save(kept / "relations.txt")
+    progress = fit(build_trainer(config, model, data), data, folder=kept)
     seconds = sum(epoch["seconds"] for epoch in progress.history)
     figures: dict[str, Any] = {}
     for terms in row.get("terms", [""]):
