@@ -149,6 +149,14 @@ def modalities_read(config: Config, data_modalities: Mapping[str, Any]) -> list[
     return list(reads)
 
 
+def modalities_loaded(config: Config, data_modalities: Mapping[str, Any]) -> list[str]:
+    """Which of the data's modalities training needs: those that the model reads, and those that its sampler does."""
+    read = modalities_read(config, data_modalities)
+    sampler = _part(config, "sampler")
+    wanted = {name for part in sampler.parts() for name in part.modalities} if sampler is not None else set()
+    return [*read, *(name for name in data_modalities if name in wanted and name not in read)]
+
+
 def _size(data: Dataset) -> str:
     return size_of(data.graph.num_entities, len(data.graph.split("train")))
 

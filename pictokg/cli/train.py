@@ -67,7 +67,7 @@ def train(
 
 def _start(source: str, choose: Callable[..., Config], out: Path, device: str) -> Progress:
     """Read (and where needed encode) the data, write the run folder, train."""
-    from pictokg.assembly import build_objective, modalities_read
+    from pictokg.assembly import build_objective, modalities_loaded
     from pictokg.cli.data import load_for_people
     from pictokg.config import size_of
     from pictokg.run import create, refuse_other_files, with_features
@@ -75,7 +75,7 @@ def _start(source: str, choose: Callable[..., Config], out: Path, device: str) -
     config = _chosen_unread(choose)
     build_objective(config)
     refuse_other_files(out)
-    data = load_for_people(source, config.options("features"), lambda available: modalities_read(config, available))
+    data = load_for_people(source, config.options("features"), lambda available: modalities_loaded(config, available))
     size = size_of(data.graph.num_entities, len(data.graph.split("train")))
     config = with_features(choose(size=size), data)
     return _train(config, data, out, device, begin=partial(create, out, config, data, sys.argv))

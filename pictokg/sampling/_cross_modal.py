@@ -61,14 +61,10 @@ class CrossModalSampler(nn.Module, Sampler):
     def __post_init__(self) -> None:
         super().__init__()
         self._shared: StepPool | None = None
+        self.modalities = (self.picture_table, self.text_table)
         for name in ("negatives", "pool", "picture_slots", "text_slots", "hidden", "gate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The feature tables that it reads where the data have them."""
-        return (self.picture_table, self.text_table)
 
     def read_tables(self, context: Context, *, standardise: bool) -> None:
         """Take the two tables from the data; where there is only one, the other becomes one of empty slots.

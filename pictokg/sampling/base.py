@@ -91,6 +91,7 @@ class Sampler(ABC):
     needs: frozenset[str] = frozenset()
     kernel: bool = False  # whether it draws ids, with weights perhaps, and nothing else: what the fused step can take
     learning_rate: float = 1e-3
+    modalities: tuple[str, ...] = ()  # feature tables that it reads where the data have them, whatever the model reads
     generator: str = ""  # a second model that it wants to be given: a name of the catalogue, or a run folder
 
     def take_generator(self, model: Model) -> None:
