@@ -23,7 +23,8 @@ def test_a_part_can_be_named_by_its_section_or_by_its_name_key():
 
 
 def test_an_option_of_a_part_that_was_not_chosen_says_whose_it_is():
-    with pytest.raises(ConfigError, match="it is an option of: sampler bernoulli, .*sampler uniform, sampler unknown$"):
+    whose = r"it is an option of: sampler bernoulli, .*sampler uniform, sampler unknown$"
+    with pytest.raises(ConfigError, match=whose):
         configure("gated", parts={"sampler": "one_vs_all"}, settings=[("negatives", 8)])
     with pytest.raises(ConfigError, match="did you mean 'epochs'"):
         configure("gated", settings=[("epoch", 8)])

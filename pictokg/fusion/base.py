@@ -81,7 +81,6 @@ class EntityEncoder(nn.Module, ABC):
     @torch.no_grad()
     def constrain(self, ids: Int[Tensor, " entities"], constraint: Callable[[Tensor], Tensor]) -> None:
         """Put touched structure rows back where the scoring function wants them."""
-        rows = self.structure.weight[ids]
-        allowed = constraint(rows)
-        if allowed is not rows:
-            self.structure.weight[ids] = allowed
+        nothing = self.structure.weight[:0]
+        if constraint(nothing) is not nothing:  # else there is no constraint, and gathering rows would be for nothing
+            self.structure.weight[ids] = constraint(self.structure.weight[ids])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding, pad
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -22,7 +23,9 @@ def distinct(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
     def look_up(ids: Tensor) -> Tensor:
         once, place = ids.unique(return_inverse=True)
-        return encode(once)[place]
+        rows = encode(once)
+        # not rows[place]: its backward pass adds up in no fixed order
+        return embedding(place, rows.flatten(1)).unflatten(-1, rows.shape[1:])
 
     return look_up
 
@@ -66,13 +69,33 @@ class Choice:
 def choose(logits: Float[Tensor, "batch n"], allowed: Bool[Tensor, "batch n"], number: int, context: Context) -> Choice:
     """Draw `number` columns a row from softmax(logits) over the allowed ones."""
     possible = allowed.any(dim=1, keepdim=True)
-    masked = logits.float().masked_fill(~allowed & possible, -torch.inf)
+    masked = logits.float().masked_fill((allowed | ~possible).logical_not_(), -torch.inf)
     log_probability = masked.log_softmax(dim=1)
-    reached = log_probability.detach().double().exp().cumsum(dim=1)
-    noise = uniform_noise((len(logits), number), context) * reached[:, -1:]
-    columns = torch.searchsorted(reached, noise, right=True).clamp_max(logits.shape[1] - 1)
+    columns = columns_at(log_probability.detach().exp(), uniform_noise((len(logits), number), context))
     weight = possible.float().expand(-1, number)
     return Choice(columns, log_probability.gather(1, columns), weight)
+
+
+def columns_at(share: Float[Tensor, "batch n"], noise: Float[Tensor, "batch k"]) -> Int[Tensor, "batch k"]:
+    """Where the running sum of the shares passes `noise` times their sum: a draw in proportion to them.
+
+    First the block of columns, then the column in it, so that not all n sums are taken in double precision.
+    """
+    block = 64
+    blocks = pad(share, (0, -share.shape[1] % block)).unflatten(1, (-1, block))
+    number, rest = _passed(blocks.sum(dim=2).double(), noise)
+    inside = blocks[torch.arange(len(share), device=share.device).unsqueeze(1), number].double()
+    place, _ = _passed(inside.flatten(0, 1), rest.reshape(-1, 1))
+    return number * block + place.view_as(number)
+
+
+def _passed(share: Float[Tensor, "batch n"], noise: Float[Tensor, "batch k"]) -> tuple[Tensor, Tensor]:
+    """The column that a part `noise` of the sum falls into, and how far into it, from 0 to 1."""
+    reached = share.cumsum(dim=1)
+    target = noise.clamp_max(1 - 1e-15) * reached[:, -1:]  # below the sum: a column of share 0 is never passed
+    columns = torch.searchsorted(reached, target, right=True).clamp_max(share.shape[1] - 1)
+    own = share.gather(1, columns)
+    return columns, ((target - (reached.gather(1, columns) - own)) / own).clamp(0.0, 1.0)
 
 
 def reinforce(choice: Choice, advantage: Float[Tensor, "batch k"]) -> Tensor:

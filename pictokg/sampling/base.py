@@ -139,20 +139,6 @@ class Sampler(ABC):
             )
 
 
-def check_needs(sampler: Sampler, context: Context) -> None:
-    """ConfigError where a sampler needs several views, or a modality, that the model or the data do not have."""
-    name = type(sampler).__module__.rsplit(".", 1)[-1]
-    if "views" in sampler.needs and len(context.model.encoder.views) < 2:
-        raise ConfigError(
-            f"sampler {name!r} needs a model whose entities have several views, one a modality, and those of"
-            f" {context.model.name or 'this model'} have one; choose model ikrl, or another sampler"
-        )
-    for modality in sorted(sampler.needs - {"views", "labels", "features"}):
-        if modality not in context.data.tables:
-            there = ", ".join(context.data.tables) or "none"
-            raise ConfigError(f"sampler {name!r} needs {modality} features; the data have: {there}")
-
-
 def pool_of(query: Query, context: Context) -> Tensor:
     """The ids, ascending, that may stand in the open slot: the entity pool, or every relation for relation queries."""
     if query.side is Side.RELATION:

@@ -82,7 +82,10 @@ class IGAN(nn.Module, Sampler):
             return self._uniform(query, answer, context)
         pool = context.pool
         with torch.set_grad_enabled(self.turn(context) == "sampler"):
-            choice = choose(self.logits(query)[:, pool], ~_known(query, context), self.negatives, context)
+            logits, known = self.logits(query), _known(query, context)
+            if len(pool) < context.model.num_entities:
+                logits, known = logits[:, pool], known[:, pool]
+            choice = choose(logits, ~known, self.negatives, context)
         ids = torch.cat([pool[choice.columns], answer.unsqueeze(1)], dim=1)
         weight = torch.cat([choice.weight, torch.ones_like(choice.weight[:, :1])], dim=1)
         column = torch.full_like(answer, self.negatives)
@@ -102,8 +105,8 @@ class IGAN(nn.Module, Sampler):
 
 
 def _known(query: Query, context: Context) -> Tensor:
-    """Which ids of the pool are known answers of each question (B, P)."""
+    """Which entities are known answers of each question (B, entities)."""
     rows, ids = context.known.answers(query)
     marked = torch.zeros(len(query), context.model.num_entities, dtype=torch.bool, device=ids.device)
     marked[rows, ids] = True
-    return marked[:, context.pool]
+    return marked

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from pictokg.graph.query import Query
+from pictokg.sampling._drawing import known_among
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
-from pictokg.sampling.one_vs_all import known_among
 
 
 class KVsAll(Sampler):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pictokg.graph.query import Query
+from pictokg.sampling._drawing import known_among
 from pictokg.sampling.base import Context, Negatives, Sampler, pool_of
 
 
@@ -28,11 +29,3 @@ class OneVsAll(Sampler):
         weight = torch.ones(len(query), len(pool), device=pool.device)
         weight[known_among(query, pool, context)] = 0.0
         return Negatives(pool, weight=weight.scatter(1, column.unsqueeze(1), 1.0), answer_column=column)
-
-
-def known_among(query: Query, pool: Tensor, context: Context) -> tuple[Tensor, Tensor]:
-    """(rows, columns) of the candidates of the (sorted) pool that are known answers of the question; rows ascending."""
-    rows, ids = context.known.answers(query)
-    columns = torch.searchsorted(pool, ids).clamp_max(len(pool) - 1)
-    inside = pool[columns] == ids
-    return rows[inside], columns[inside]

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query
-from pictokg.sampling.base import Context, Negatives, Sampler, pool_of
+from pictokg.sampling._drawing import draw
+from pictokg.sampling.base import Context, Negatives, Sampler
 
 
 class Uniform(Sampler):
@@ -27,12 +28,10 @@ class Uniform(Sampler):
 
     def __call__(self, query: Query, answer: Tensor, context: Context) -> Negatives:
         """Draw ids (B, K), or (K,) when all of the batch share them."""
-        pool = pool_of(query, context)
         if self.shared and self.chunk:
-            sets = context.random_integers(len(pool), (-(-len(query) // self.chunk), self.negatives))
-            return Negatives(pool[sets].repeat_interleave(self.chunk, dim=0)[: len(query)], chunk=self.chunk)
-        shape = (self.negatives,) if self.shared else (len(query), self.negatives)
-        return Negatives(pool[context.random_integers(len(pool), shape)])
+            sets = draw(query, (-(-len(query) // self.chunk), self.negatives), context)
+            return Negatives(sets.repeat_interleave(self.chunk, dim=0)[: len(query)], chunk=self.chunk)
+        return Negatives(draw(query, (self.negatives,) if self.shared else (len(query), self.negatives), context))
 
 
 def at_least_one(negatives: int) -> int:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from pictokg.errors import ConfigError, PictoKGError
 from pictokg.graph.query import Side
-from pictokg.sampling.base import Context, check_needs
+from pictokg.sampling._needs import check_needs
+from pictokg.sampling.base import Context
 from pictokg.training.fused import fuse
 from pictokg.training.optimiser import OptimiserOptions, Optimisers, learning_rate_factor
 from pictokg.training.step import Memo, Objective, training_loss
@@ -128,7 +129,8 @@ class Trainer:
             torch.manual_seed(self.options.seed)
             self.context.generator.manual_seed(self.options.seed)
             for part in sampler.parts():
-                check_needs(part, self.context)
+                if part.needs:
+                    check_needs(part, self.context)
             sampler.prepare(self.context)
         if isinstance(sampler, nn.Module):
             sampler.to(self.model.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_data
+from random_data import make_data
 from test_samplers import context_of
 
 from pictokg.assembly import build_generator, build_model, build_trainer

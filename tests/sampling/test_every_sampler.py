@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from conftest import make_data
+from random_data import make_data
 from torch import nn
 
 from pictokg import catalogue

@@ -6,7 +6,7 @@ import networkx
 import numpy as np
 import pytest
 import torch
-from conftest import make_data
+from random_data import make_data
 from test_samplers import chi_square_is_plausible, context_of
 
 from pictokg.datasets.dataset import Dataset

@@ -59,7 +59,8 @@ def test_every_optimiser_learns_and_resumes(optimiser, sparse, data, tmp_path, m
 
 @pytest.mark.parametrize(("sampler", "loss"), list(itertools.product(SAMPLERS, LOSSES)))
 def test_every_sampler_trains_with_every_loss_or_says_why_not(sampler, loss, data):
-    config = config_of("ikrl", {"sampler": sampler, "loss": loss}, epochs=2)
+    own = {"sampler.parts": "uniform,nscaching"} if sampler == "together" else {}
+    config = config_of("ikrl", {"sampler": sampler, "loss": loss}, epochs=2, **own)
     try:
         _, progress = train(config, data)
     except ConfigError as refusal:
