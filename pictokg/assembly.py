@@ -11,7 +11,7 @@ import torch
 from pictokg import catalogue
 from pictokg.config import NESTED, NONE, Config, configure, schema, size_of
 from pictokg.errors import ConfigError, DataError
-from pictokg.graph.vocabulary import Vocabulary
+from pictokg.graph.names import read_names
 from pictokg.training.checkpoint import load_parameters, load_tensors
 from pictokg.training.fit import best_path
 from pictokg.training.loop import Trainer, TrainingOptions
@@ -131,7 +131,7 @@ def build_generator(source: str, data: Dataset, *, seed: int = 0) -> Model:
         remedy = "set generator to the folder of a run that has been trained, or to a model: "
         raise DataError("is no trained run", file=folder, remedy=remedy + ", ".join(catalogue.names("model")))
     for kind, vocabulary in (("entities", data.graph.entities), ("relations", data.graph.relations)):
-        if Vocabulary.load(folder / f"{kind}.txt") != vocabulary:
+        if read_names(folder / f"{kind}.txt") != vocabulary:
             remedy = "train the generator on the folder that the run is trained on"
             raise DataError(f"has other {kind} than the data", file=folder / f"{kind}.txt", remedy=remedy)
     model = build_model(configure(file=folder / "config.toml"), data, seed=seed)

@@ -22,7 +22,7 @@ from pictokg.assembly import build_model
 from pictokg.config import Config, configure
 from pictokg.errors import DataError, DataWarning
 from pictokg.files import write_text
-from pictokg.graph.vocabulary import Vocabulary
+from pictokg.graph.names import read_names, write_names
 from pictokg.training.checkpoint import load_parameters, load_tensors
 from pictokg.training.fit import best_path
 
@@ -68,8 +68,8 @@ def create(folder: Path, config: Config, data: Dataset, command: list[str]) -> N
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)  # left by a run that was killed
     try:
-        data.graph.entities.save(fresh / "entities.txt")
-        data.graph.relations.save(fresh / "relations.txt")
+        write_names(fresh / "entities.txt", data.graph.entities)
+        write_names(fresh / "relations.txt", data.graph.relations)
         write_text(fresh / "run.json", json.dumps(_description(data, command), indent=2, ensure_ascii=False) + "\n")
         write_text(fresh / "config.toml", config.to_toml())
         for modality, fitted in data.encoders.items():  # so that an entity never seen can be encoded later
@@ -109,7 +109,7 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
     features = {modality: str(name) for modality, name in config.options("features").items()}
     data = load(source or remembered.source, features=features, modalities=list(features))
     for kind, vocabulary in (("entities", data.graph.entities), ("relations", data.graph.relations)):
-        if Vocabulary.load(folder / f"{kind}.txt") != vocabulary:
+        if read_names(folder / f"{kind}.txt") != vocabulary:
             raise DataError(
                 f"the {kind} of {data.folder} are no longer those the run was trained on",
                 file=folder / f"{kind}.txt",

@@ -20,6 +20,7 @@ from pictokg.errors import DataError
 from pictokg.features.align import examples
 from pictokg.features.table import FeatureTable
 from pictokg.files import write_atomically, write_text
+from pictokg.graph.names import read_names, write_names
 from pictokg.graph.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -126,7 +127,7 @@ def load(folder: Path, entities: Vocabulary | None = None, *, verify: bool = Fal
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read ({error})", file=folder, remedy=REMEDY) from error
     table = FeatureTable(manifest.name, values, offsets, keys, manifest.fingerprint, manifest.by_attribute)
-    own = Vocabulary.load(folder / "entities.txt")
+    own = read_names(folder / "entities.txt")
     if len(own) != table.num_entities:
         raise DataError(f"names {len(own):,} entities but holds {table.num_entities:,}", file=folder, remedy=REMEDY)
     if entities is None or entities == own:
@@ -175,7 +176,7 @@ def _write(table: FeatureTable, folder: Path, entities: Vocabulary) -> None:
     write_atomically(folder / "values.npy", lambda path: _save_array(path, table.values))
     write_atomically(folder / "offsets.npy", lambda path: _save_array(path, table.offsets))
     write_text(folder / "keys.json", json.dumps(list(table.keys), ensure_ascii=False))
-    entities.save(folder / "entities.txt")
+    write_names(folder / "entities.txt", entities)
 
 
 def _save_array(path: Path, array: np.ndarray) -> None:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from pictokg.errors import ConfigError, DataError, nearest
-from pictokg.files import write_text
-
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
-_ESCAPED = re.compile(r"\\([\\nr])")
-_UNESCAPES = {"\\": "\\", "n": "\n", "r": "\r"}
 
 
 class Vocabulary:
@@ -69,19 +62,3 @@ class Vocabulary:
         """Return the ids of many names (n,) int64, -1 where a name is unknown."""
         get = self._index.get
         return np.fromiter((get(name, -1) for name in names), dtype=np.int64, count=len(names))
-
-    def save(self, path: Path | str) -> None:
-        r"""Write one name a line in UTF-8, line breaks in names as \n and \r; atomically."""
-        escaped = str.maketrans(_ESCAPES)
-        write_text(Path(path), "".join(f"{name.translate(escaped)}\n" for name in self.names))
-
-    @classmethod
-    def load(cls, path: Path | str) -> Vocabulary:
-        """Read what `save` wrote."""
-        with Path(path).open(encoding="utf-8", newline="\n") as handle:
-            text = handle.read()
-        if "\\" in text:
-            lines = [_ESCAPED.sub(lambda match: _UNESCAPES[match[1]], line) for line in text.split("\n")]
-        else:
-            lines = text.split("\n")
-        return cls(lines[:-1])

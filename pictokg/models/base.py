@@ -86,11 +86,6 @@ class Model(nn.Module):
         """Whether candidates look different to each relation, so that shared ones are scored relation by relation."""
         return self.encoder.depends_on_relation or self.scoring.projects
 
-    @property
-    def factors_by(self) -> str:
-        """The kernel of the scoring function where a score is similarity(expected, encode(candidate)), else ""."""
-        return self.scoring.kernel if len(self.encoder.views) == 1 and not self.depends_on_relation else ""
-
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the entity and relation rows as the scoring function's paper does."""
         with torch.no_grad():
@@ -124,11 +119,6 @@ class Model(nn.Module):
         if candidates.dim() == 1 and self.depends_on_relation:
             return terms_by_relation(self, anchor, relation, candidates, side, encode)
         return self.entity_terms(anchor, relation, candidates, side, encode)
-
-    def expected(self, query: Query, encode: Encode) -> Float[Tensor, "batch e"]:
-        """The vector that the open slot of each entity question should have, for models with one view."""
-        anchor, relation, side = self.direct(query)
-        return self.scoring.expect(self.encoder.condition(encode(anchor), relation), self.relations(relation), side)
 
     def score_triples(self, triples: Int[Tensor, "batch 3"], encode: Encode | None = None) -> Float[Tensor, " batch"]:
         """Score whole triples: the tail question's score, or with reciprocal relations the mean of both sides'."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pictokg.files import write_atomically
+from pictokg.graph.names import write_names
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
@@ -42,7 +43,7 @@ def export_vectors(model: Model, data: Dataset, folder: Path, *, npy: bool = Fal
 def _write(path: Path, names: Vocabulary, vectors: np.ndarray, npy: bool) -> Written:
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if npy:
-        names.save(path.with_suffix(".txt"))
+        write_names(path.with_suffix(".txt"), names)
         target = path.with_suffix(".npy")
         write_atomically(target, lambda temporary: _save_array(temporary, vectors))
     else:

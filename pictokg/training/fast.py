@@ -12,6 +12,7 @@ from pictokg.graph.query import Query, Side
 from pictokg.kernels.formulas import SIMILARITIES
 from pictokg.kernels.over_all import Targets, cross_entropy_over_all
 from pictokg.losses.base import Scored
+from pictokg.models._factored import expect, similarity_of
 
 if TYPE_CHECKING:
     from pictokg.losses.base import Loss
@@ -34,7 +35,7 @@ def fast_loss(
 def is_over_all(model: Model, objective: Objective, query: Query, negatives: Negatives) -> bool:
     """Whether the loss is a cross-entropy of dot products with candidates that all questions share."""
     return (
-        (model.factors_by, objective.loss.kernel) == ("dot", "softmax")
+        (similarity_of(model), objective.loss.kernel) == ("dot", "softmax")
         and query.side is not Side.RELATION
         and negatives.ids.dim() == 1
         and negatives.weight is None
@@ -51,7 +52,7 @@ def loss_over_all(model: Model, query: Query, negatives: Negatives, weight: Tens
     else:
         row, column = negatives.labelled
         targets = Targets(row, column, (weight / row.bincount(minlength=len(query)).clamp_min(1))[row])
-    return cross_entropy_over_all(model.expected(query, encode).float(), encode(negatives.ids), targets)
+    return cross_entropy_over_all(expect(model, query, encode).float(), encode(negatives.ids), targets)
 
 
 def fast_scores(
@@ -62,7 +63,7 @@ def fast_scores(
     It is where a score compares what is expected with an encoding that the memo has, on the CPU in float32.
     """
     if not (
-        model.factors_by in SIMILARITIES
+        similarity_of(model) in SIMILARITIES
         and query.side is not Side.RELATION
         and negatives.ids.dim() == 2
         and negatives.vectors is negatives.labelled is negatives.answer_column is None
@@ -75,5 +76,5 @@ def fast_scores(
     from pictokg.kernels.scores import score_own
 
     candidates = memo.positions(torch.cat([negatives.ids, answer.unsqueeze(1)], dim=1))
-    scores = score_own(model.expected(query, memo), memo.rows, candidates, model.factors_by)
+    scores = score_own(expect(model, query, memo), memo.rows, candidates, similarity_of(model))
     return Scored(scores[:, -1], scores[:, :-1], negatives.weight)

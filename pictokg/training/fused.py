@@ -14,6 +14,7 @@ from pictokg.errors import ConfigError
 from pictokg.graph.query import Query
 from pictokg.kernels.formulas import LOSSES, SIMILARITIES, Formula
 from pictokg.kernels.questions import Questions, Step
+from pictokg.models._factored import expect, similarity_of
 from pictokg.training.factors import factors_of
 from pictokg.training.row_adagrad import first_sums
 
@@ -37,7 +38,7 @@ def why_not(model: Model, objective: Objective, optimisers: Optimisers, options:
         "gradient_clip": options.gradient_clip > 0,
         "relation_questions": options.relation_questions,
         "a model whose entities are more than rows": not model.encoder.plain_rows,
-        f"scoring function {_name(model.scoring)}": model.factors_by not in SIMILARITIES,
+        f"scoring function {_name(model.scoring)}": similarity_of(model) not in SIMILARITIES,
         f"loss {_name(objective.loss)}": objective.loss.kernel not in LOSSES,
         f"sampler {_name(objective.sampler)}": not objective.sampler.kernel,
         f"optimiser {optimisers.name}": not optimisers.kernel,
@@ -74,7 +75,7 @@ class FusedStep:
         sampler, rows = self._objective.sampler, self._rows
         asked = sampler.questions(triples, context)
         drawn = [(query, answer, sampler(query, answer, context)) for query, answer in asked]
-        expected = [self._model.expected(query, rows) for query, _, _ in drawn]
+        expected = [expect(self._model, query, rows) for query, _, _ in drawn]
         penalties = self._penalties(drawn)
         questions = questions_of(drawn, torch.cat(expected))
         self._work = self._own if questions.starts is None else self._shared
@@ -168,7 +169,7 @@ def formula_of(model: Model, objective: Objective, drawn: list[Drawn]) -> Formul
     loss = objective.loss
     margin, temperature = (float(getattr(loss, name, 0.0)) for name in ("margin", "temperature"))
     scale = 1.0 / sum(len(query) for query, _, _ in drawn)
-    return Formula(SIMILARITIES[model.factors_by], LOSSES[loss.kernel], margin, temperature, scale)
+    return Formula(SIMILARITIES[similarity_of(model)], LOSSES[loss.kernel], margin, temperature, scale)
 
 
 def _name(part: object) -> str:

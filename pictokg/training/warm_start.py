@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pictokg.errors import DataError
+from pictokg.graph.names import read_names
 from pictokg.graph.vocabulary import Vocabulary
 from pictokg.training.checkpoint import load_tensors
 
@@ -31,9 +32,9 @@ def warm_start(model: Model, data: Dataset, source: Path) -> int:
     """
     if source.is_dir():
         tensors, _ = load_tensors(source / "checkpoints" / "best.safetensors")
-        relation_names = Vocabulary.load(source / "relations.txt")
+        relation_names = read_names(source / "relations.txt")
         _copy(model.relations.weight, data.graph.relations, relation_names, tensors["relations.weight"], source)
-        names, vectors = Vocabulary.load(source / "entities.txt"), tensors["encoder.structure.weight"]
+        names, vectors = read_names(source / "entities.txt"), tensors["encoder.structure.weight"]
     else:
         names, vectors = _read_vectors(source)
     return _copy(model.encoder.structure.weight, data.graph.entities, names, vectors, source)
@@ -49,7 +50,7 @@ def _read_vectors(source: Path) -> tuple[Vocabulary, Tensor]:
             names, vectors = frame["name"].to_list(), np.stack(frame["vector"].to_list())
             return Vocabulary(names), torch.from_numpy(np.asarray(vectors, dtype=np.float32))
         if source.suffix == ".npy":
-            return Vocabulary.load(source.with_suffix(".txt")), torch.from_numpy(np.load(source).astype(np.float32))
+            return read_names(source.with_suffix(".txt")), torch.from_numpy(np.load(source).astype(np.float32))
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"cannot be read as vectors ({error})", file=source) from error
     raise DataError("is neither a run folder nor .parquet nor .npy", file=source)

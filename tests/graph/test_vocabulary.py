@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pictokg.errors import ConfigError, DataError
+from pictokg.graph.names import read_names, write_names
 from pictokg.graph.vocabulary import Vocabulary
 
 names = st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=20)
@@ -14,8 +15,8 @@ names = st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True,
 @given(names)
 def test_names_of_any_script_and_with_line_breaks_survive_the_disk(tmp_path_factory, names):
     path = tmp_path_factory.mktemp("vocabulary") / "names.txt"
-    Vocabulary(names).save(path)
-    assert Vocabulary.load(path) == Vocabulary(names)
+    write_names(path, Vocabulary(names))
+    assert read_names(path) == Vocabulary(names)
     assert path.read_bytes().count(b"\n") == len(names)
 
 

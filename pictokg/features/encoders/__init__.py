@@ -166,7 +166,7 @@ def _short(source: str) -> str:
     """A name for a source: a hub id as it is, a file by its name and a digest of where it lies.
 
     >>> _short("google/vit-base"), _short("/models/vit-base")
-    ('google-vit-base', 'vit-base-0c6d22')
+    ('google-vit-base', 'vit-base-66e7bd')
     """
     if not Path(source).is_absolute():
         return source.replace("/", "-")
