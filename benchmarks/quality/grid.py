@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from pictokg.graph.names import write_names
+
 SHOWN = ("mrr", "hits@1", "hits@3", "hits@10", "mr")
 
 
@@ -38,8 +40,8 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies
         warm_start(model, data, file.parent / f"{row['start']}-{seed}")
     kept = file.with_suffix("")
     shutil.rmtree(kept, ignore_errors=True)
-    data.graph.entities.save(kept / "entities.txt")
-    data.graph.relations.save(kept / "relations.txt")
+    write_names(kept / "entities.txt", data.graph.entities)
+    write_names(kept / "relations.txt", data.graph.relations)
     progress = fit(build_trainer(config, model, data), data, folder=kept)
     seconds = sum(epoch["seconds"] for epoch in progress.history)
     figures: dict[str, Any] = {}
