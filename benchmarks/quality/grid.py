@@ -118,6 +118,9 @@ def main() -> None:
     if not arguments.table:
         import torch
 
+        from pictokg.memory import keep_freed_memory
+
+        keep_freed_memory()
         if arguments.threads:
             torch.set_num_threads(arguments.threads)
         data = load(arguments.data or plan["data"], plan.get("features", {}))
