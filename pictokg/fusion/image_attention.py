@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -51,7 +52,7 @@ class ImageAttention(EntityEncoder):
         if aggregation not in get_args(Aggregation):
             raise ConfigError(f"unknown aggregation {aggregation!r}; {nearest(aggregation, get_args(Aggregation))}")
         self.structure = structure
-        self.pictures = table
+        self.pictures, self.table_name = table, table.name
         self.within_ball = longest_row(table) <= 1 + 1e-4  # then there is nothing to scale, at every step
         self.project = nn.Linear(table.width, structure.weight.shape[1], bias=False)
         self.aggregation, self.attention_gradient, self.norm_penalty = (
@@ -59,6 +60,12 @@ class ImageAttention(EntityEncoder):
             attention_gradient,
             norm_penalty,
         )
+
+    def of(self, table: FeatureTable) -> ImageAttention:
+        """The same over the pictures of other entities."""
+        twin = copy.copy(self)
+        twin.pictures, twin.within_ball = table, self.within_ball and longest_row(table) <= 1 + 1e-4
+        return twin
 
     def rows(self, ids: Int[Tensor, " entities"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The features of all pictures of these entities, one after another, and how many each has."""

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pictokg.fusion.unseen import shallow
+
 if TYPE_CHECKING:
     from jaxtyping import Float
 
@@ -26,7 +28,7 @@ class PooledRows(nn.Module):
 
     def __init__(self, table: FeatureTable) -> None:
         super().__init__()
-        self.width = table.width
+        self.width, self.table_name = table.width, table.name
         pooled, count = torch.from_numpy(table.mean()), torch.from_numpy(table.counts.astype("int64"))
         there = pooled[count > 0]
         empty = pooled.new_zeros(1, self.width)
@@ -42,6 +44,12 @@ class PooledRows(nn.Module):
     def standardise(self, rows: Float[Tensor, "entities width"]) -> Float[Tensor, "entities width"]:
         """Put mean rows, of entities of the graph or of others, on the scale of this table."""
         return (rows - self.centre) / self.scale
+
+    def of(self, table: FeatureTable) -> PooledRows:
+        """The same over another table, on the scale of this one."""
+        pooled = torch.from_numpy(table.mean()).to(self.centre.device)
+        count = torch.from_numpy(table.counts.astype("int64")).to(self.centre.device)
+        return shallow(self, {"values": self.standardise(pooled) * (count > 0).unsqueeze(1), "count": count})
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Rows (entities, width), zero where missing, and counts (entities,)."""
@@ -60,15 +68,9 @@ class AttributeRows(nn.Module):
 
     def __init__(self, table: FeatureTable) -> None:
         super().__init__()
-        self.attributes = sorted(set(table.keys))
-        column = {attribute: place for place, attribute in enumerate(self.attributes)}
-        of_attribute = 1 + table.width
-        self.width = max(len(self.attributes), 1) * of_attribute
-        rows = np.zeros((table.num_entities, max(len(self.attributes), 1), of_attribute), dtype=np.float32)
-        columns = np.array([column[key] for key in table.keys], dtype=np.int64)
-        measured = np.concatenate([np.ones((len(columns), 1)), table.values], axis=1)
-        np.add.at(rows, (table.owner, columns), measured)  # counts, and sums of features
-        rows /= np.maximum(rows[:, :, :1], 1)
+        self.attributes, self.table_name = sorted(set(table.keys)), table.name
+        self.width = max(len(self.attributes), 1) * (1 + table.width)
+        rows = self._laid_out(table)
         square = np.square(rows[table.present]).mean() if table.present.any() else 1.0
         self.register_buffer("scale", torch.tensor(1 / np.sqrt(square), dtype=torch.float32))
         self.register_buffer("values", torch.from_numpy(rows).flatten(1) * self.scale, persistent=False)
@@ -76,6 +78,22 @@ class AttributeRows(nn.Module):
         self.scale: Tensor
         self.values: Tensor
         self.count: Tensor
+
+    def of(self, table: FeatureTable) -> AttributeRows:
+        """The same over another table, on the scale of this one; its keys must be attributes of this one."""
+        values = torch.from_numpy(self._laid_out(table)).flatten(1).to(self.scale.device) * self.scale
+        count = torch.from_numpy(table.counts.astype("int64")).to(self.scale.device)
+        return shallow(self, {"values": values, "count": count})
+
+    def _laid_out(self, table: FeatureTable) -> Float[np.ndarray, "entities attributes width+1"]:
+        """⊕_a m_ia [1, v_ia]."""
+        column = {attribute: place for place, attribute in enumerate(self.attributes)}
+        rows = np.zeros((table.num_entities, max(len(self.attributes), 1), 1 + table.width), dtype=np.float32)
+        columns = np.array([column[key] for key in table.keys], dtype=np.int64)
+        measured = np.concatenate([np.ones((len(columns), 1)), table.values], axis=1)
+        np.add.at(rows, (table.owner, columns), measured)  # counts, and sums of features
+        rows /= np.maximum(rows[:, :, :1], 1)
+        return rows
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Rows (entities, width), zero where missing, and how many values each entity has (entities,)."""

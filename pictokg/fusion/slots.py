@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pictokg.fusion.unseen import shallow
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
@@ -34,20 +36,34 @@ class SlotRows(nn.Module):
     def __init__(self, table: FeatureTable, most: int | None = None, *, standardise: bool = False) -> None:
         super().__init__()
         kept = table.counts if most is None else np.minimum(table.counts, most)
-        self.slots, self.width = max(1, int(kept.max(initial=0))), table.width
+        self.slots, self.width, self.table_name = max(1, int(kept.max(initial=0))), table.width, table.name
         before = np.cumsum(kept) - kept
         place = np.arange(int(kept.sum())) + np.repeat(table.offsets[:-1] - before, kept)
         values = torch.from_numpy(np.array(table.values[place]))
+        self.scale: tuple[Tensor, Tensor] | None = None
         if standardise and len(values):
-            centre, scale = values.float().mean(dim=0), values.float().std(dim=0, correction=0)
-            values = ((values.float() - centre) / scale.clamp_min(1e-6)).to(values.dtype)
-        values = torch.cat([values, values.new_zeros(1, self.width)])  # the last row stands in for what is not there
-        self.register_buffer("values", values, persistent=False)
+            deviation = values.float().std(dim=0, correction=0).clamp_min(1e-6)
+            self.scale = values.float().mean(dim=0), deviation
+        self.register_buffer("values", self._ready(values), persistent=False)
         self.register_buffer("start", torch.from_numpy(before.astype("int64")), persistent=False)
         self.register_buffer("count", torch.from_numpy(kept.astype("int64")), persistent=False)
         self.values: Tensor
         self.start: Tensor
         self.count: Tensor
+
+    def of(self, table: FeatureTable) -> SlotRows:
+        """The same over another table, on the scale of this one and with as many slots."""
+        other = SlotRows(table, self.slots)
+        values = self._ready(other.values[:-1].to(self.values.dtype)).to(self.values.device)
+        found = {"values": values, "start": other.start, "count": other.count}
+        return shallow(self, {name: buffer.to(values.device) for name, buffer in found.items()})
+
+    def _ready(self, values: Tensor) -> Tensor:
+        """Put rows on scale, with one behind the last that stands in for what is not there."""
+        if self.scale is not None:
+            centre, deviation = self.scale
+            values = ((values.float() - centre) / deviation).to(values.dtype)
+        return torch.cat([values, values.new_zeros(1, self.width)])
 
     def forward(
         self, ids: Int[Tensor, " entities"]

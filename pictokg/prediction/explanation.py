@@ -1,0 +1,132 @@
+"""What an explanation holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A window of a picture and what it contributed.
+
+    Attributes:
+        top, left, height, width: of the window, as fractions of the picture.
+        value: its share of what the picture's removal costs; those of a picture sum to `Contribution.removal`.
+    """
+
+    top: float
+    left: float
+    height: float
+    width: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one thing that is known of an entity contributed to the score.
+
+    Attributes:
+        modality: "structure" (the learned row), "image", "text", "numeric" …
+        key: which picture, sentence or attribute; empty for the structure.
+        value: its part of the difference; those of an entity sum to `Parts.difference`.
+        share: value / Σ |values| of the entity, in −1 … 1.
+        removal: what the score loses when this alone is taken away.
+        attention: the weight that the model gives it, among those of its kind; None where it has none.
+        patches: where the features are rows of windows, what each contributed.
+    """
+
+    modality: str
+    key: str
+    value: float
+    share: float
+    removal: float
+    attention: float | None = None
+    patches: tuple[Patch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How the score divides among what is known of one entity.
+
+    Attributes:
+        entity, label: which; role: "asked" (the answer) or "given".
+        baseline: the score if nothing were known of it, its vector zero.
+        score: with all that is known.
+        method: "exact" where the parts do not interact, so that each adds the same whatever else is known; "shapley"
+            where they do: the mean of what each adds over all orders; "sampled": over some orders.
+        contributions: largest first.
+    """
+
+    entity: str
+    label: str
+    role: str
+    baseline: float
+    score: float
+    method: str
+    contributions: tuple[Contribution, ...]
+
+    @property
+    def difference(self) -> float:
+        """What all contributions sum to."""
+        return self.score - self.baseline
+
+
+@dataclass(frozen=True, slots=True)
+class NearFact:
+    """A training fact of the same relation; similarity is the mean cosine of the two heads and the two tails."""
+
+    head: str
+    head_label: str
+    tail: str
+    tail_label: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a fact has its score, as the answer to the question that leaves out `side`.
+
+    Attributes:
+        head, relation, tail: names; side: "tail" or "head".
+        score: of the answer; rank: its place among all entities, 1 the best; entities: how many there are.
+        probability: where the predictor is calibrated.
+        known: whether the graph has the fact.
+        terms: for models with several views of an entity, the score terms that sum to the score.
+        asked, given: the parts of the answer and of the entity in the question.
+        facts: training facts nearest to this one, nearest first.
+    """
+
+    head: str
+    relation: str
+    tail: str
+    side: str
+    score: float
+    rank: int
+    entities: int
+    probability: float | None
+    known: bool
+    terms: dict[str, float]
+    asked: Parts
+    given: Parts
+    facts: tuple[NearFact, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as `pictokg explain --json` prints it."""
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return found | {
+            "asked": _parts(self.asked),
+            "given": _parts(self.given),
+            "facts": [_fields(fact) for fact in self.facts],
+        }
+
+
+def _parts(parts: Parts) -> dict[str, Any]:
+    contributions = [
+        _fields(one) | {"patches": [_fields(patch) for patch in one.patches]} for one in parts.contributions
+    ]
+    return _fields(parts) | {"difference": parts.difference, "contributions": contributions}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
