@@ -17,7 +17,7 @@ from pictokg.graph.query import Side
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
-    from pictokg.models.base import Model
+    from pictokg.models.base import Encode, Model
 
 _MEMORY = 512  # MiB for a block of triples
 
@@ -100,7 +100,7 @@ def classify(
         _examples(data, name, pool, np.random.default_rng([seed, stream]))
         for stream, name in enumerate((validation, split))
     )
-    scores = _scores(model, np.concatenate([seen.triples, asked.triples]))
+    scores = scores_of(model, np.concatenate([seen.triples, asked.triples]))
     seen_scores, scores = np.split(scores, [len(seen.triples)])
     num_relations, relation = data.graph.num_relations, asked.triples[:, Side.RELATION]
     thresholds = Thresholds.choose(
@@ -143,16 +143,17 @@ def _examples(data: Dataset, split: str, pool: SlotPool, generator: np.random.Ge
     return _Examples(np.concatenate([true, false]), truth, source, 0 if source == "given" else len(true) - len(false))
 
 
-def _scores(model: Model, triples: np.ndarray) -> np.ndarray:
+def scores_of(model: Model, triples: np.ndarray, encode: Encode | None = None) -> np.ndarray:
+    """Score whole triples (n, 3) in blocks: (n,) float64; PictoKGError when one is NaN."""
     with evaluating(model):
-        encode = model.encode_all()
+        encode = encode or model.encode_all()
         blocks = torch.from_numpy(triples).split(triples_at_once(model, encode, _MEMORY))
         parts = [model.score_triples(block.to(model.device), encode).cpu() for block in blocks]
     scores = torch.cat(parts).double().numpy()
     if np.isnan(scores).any():
         raise PictoKGError(
-            f"the model scores {int(np.isnan(scores).sum()):,} of {len(scores):,} triples NaN, so they cannot"
-            " be classified. Its parameters or its features hold NaN: train again with a lower learning rate"
+            f"the model scores {int(np.isnan(scores).sum()):,} of {len(scores):,} triples NaN, so they say"
+            " nothing. Its parameters or its features hold NaN: train again with a lower learning rate"
         )
     return scores
 

@@ -11,10 +11,16 @@ from torch import Tensor
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query, Side
+from pictokg.prediction.probabilities import named_scores, with_probabilities
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
     from pictokg.models.base import Model
+    from pictokg.prediction.calibration import Calibration
+    from pictokg.prediction.candidates import ObservedTypes
+
+Question = tuple[str | None, str | None, str | None]
+SCORES_AT_ONCE = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +42,13 @@ class Predictor:
 
     Args:
         model: a trained model; data: the graph it was trained on.
+        calibration: what turns scores into probabilities, where answers shall have them.
 
     Entities are encoded once, at the first question.
     """
 
-    def __init__(self, model: Model, data: Dataset) -> None:
-        self.model, self.data = model.eval(), data
+    def __init__(self, model: Model, data: Dataset, calibration: Calibration | None = None) -> None:
+        self.model, self.data, self.calibration = model.eval(), data, calibration
         self.encode = model.encode_all()
         self.known = data.known()
 
@@ -59,10 +66,11 @@ class Predictor:
 
     def answers(
         self,
-        questions: Sequence[tuple[str | None, str | None, str | None]],
+        questions: Sequence[Question],
         k: int = 10,
         *,
         new_only: bool = False,
+        types: ObservedTypes | None = None,
     ) -> list[list[Answer]]:
         """Answer many questions, each a triple of names with None in the slot asked for.
 
@@ -70,6 +78,7 @@ class Predictor:
             questions: (head, relation, tail) with exactly one None each.
             k: answers a question, at most as many as there are.
             new_only: leave out what the graph knows already.
+            types: leave out what was never seen in that slot of the relation.
 
         Raises:
             ConfigError: a name the graph does not have, with the nearest it has; not exactly one open slot.
@@ -79,36 +88,26 @@ class Predictor:
         answered: list[list[Answer]] = [[] for _ in questions]
         for side in Side:
             rows = [row for row, question in enumerate(questions) if self._open_slot(question) is side]
-            for start in range(0, len(rows), 256):
-                block = rows[start : start + 256]
-                for row, answers in zip(
-                    block, self._answers([questions[row] for row in block], side, k, new_only), strict=True
-                ):
+            size = max(1, min(256, SCORES_AT_ONCE // self.model.num_entities))
+            for block in (rows[start : start + size] for start in range(0, len(rows), size)):
+                found = self._answers([questions[row] for row in block], side, k, new_only, types)
+                for row, answers in zip(block, found, strict=True):
                     answered[row] = answers
-        return answered
+        return answered if self.calibration is None else with_probabilities(self, questions, answered)
 
     def scores(self, triples: Sequence[tuple[str, str, str]]) -> list[float]:
         """Score whole triples given by name; higher is truer."""
-        graph = self.data.graph
-        ids = [
-            (graph.entities.id(head), graph.relations.id(relation), graph.entities.id(tail))
-            for head, relation, tail in triples
-        ]
-        if not ids:
-            return []
-        with torch.no_grad():
-            blocks = torch.tensor(ids, device=self.model.device).split(65536)
-            return torch.cat([self.model.score_triples(block, self.encode) for block in blocks]).tolist()
+        return named_scores(self, triples)
 
     @staticmethod
-    def _open_slot(question: tuple[str | None, str | None, str | None]) -> Side:
+    def _open_slot(question: Question) -> Side:
         if question.count(None) != 1:
             raise ConfigError(f"a question gives two of head, relation and tail and asks for the third; got {question}")
         return Side(question.index(None))
 
     @torch.no_grad()
     def _answers(
-        self, questions: list[tuple[str | None, str | None, str | None]], side: Side, k: int, new_only: bool
+        self, questions: list[Question], side: Side, k: int, new_only: bool, types: ObservedTypes | None
     ) -> list[list[Answer]]:
         query = self._query(questions, side)
         vocabulary = self.data.graph.relations if side is Side.RELATION else self.data.graph.entities
@@ -117,6 +116,8 @@ class Predictor:
         if new_only:
             rows, ids = self.known.answers(query)
             scores[rows, ids] = -torch.inf
+        if types is not None:
+            scores.masked_fill_(~types.allowed(query), -torch.inf)
         best = scores.topk(min(k, len(vocabulary)), dim=1)
         known = self.known.contains(query, best.indices)
         return [
@@ -124,7 +125,7 @@ class Predictor:
             for ids, values, knowns in zip(best.indices.tolist(), best.values.tolist(), known.tolist(), strict=True)
         ]
 
-    def _query(self, questions: list[tuple[str | None, str | None, str | None]], side: Side) -> Query:
+    def _query(self, questions: list[Question], side: Side) -> Query:
         slots: list[Tensor | None] = []
         for slot in Side:
             vocabulary = self.data.graph.relations if slot is Side.RELATION else self.data.graph.entities
