@@ -28,6 +28,7 @@ ORDER = [
     {"training"},
     {"prediction"},
     {"report"},
+    {"serving"},
 ]
 SEE_EVERYTHING = {"assembly", "catalogue", "config", "run", "cli"}
 

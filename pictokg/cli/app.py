@@ -14,6 +14,7 @@ from pictokg.cli.import_features import import_features
 from pictokg.cli.inspect import inspect
 from pictokg.cli.predict import predict
 from pictokg.cli.score import score
+from pictokg.cli.serve import serve
 from pictokg.cli.split import split
 from pictokg.cli.train import train
 
@@ -24,7 +25,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, inspect, split, glyphs, encode, import_features, train, evaluate, classify, predict, score, export):
+for verb in (
+    demo,
+    inspect,
+    split,
+    glyphs,
+    encode,
+    import_features,
+    train,
+    evaluate,
+    classify,
+    predict,
+    score,
+    serve,
+    export,
+):
     app.command()(verb)
 
 
