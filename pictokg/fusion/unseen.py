@@ -50,8 +50,7 @@ def over(encoder: EntityEncoder, tables: Mapping[str, FeatureTable]) -> EntityEn
         ConfigError: the encoder reads a table that is not given.
     """
     by_name = {table.name: table for table in tables.values()}
-    twin = _over(encoder, by_name)
-    return twin  # type: ignore[return-value]  # a module's twin is of its kind
+    return _over(encoder, by_name)  # type: ignore[return-value]  # a module's twin is of its kind
 
 
 def _over(module: nn.Module, tables: Mapping[str, FeatureTable]) -> nn.Module:
@@ -78,7 +77,7 @@ def modalities_of(encoder: EntityEncoder) -> list[str]:
 
 def reads_structure(encoder: EntityEncoder) -> bool:
     """Whether the structure rows enter the encoding."""
-    return bool(getattr(encoder, "use_structure", True))
+    return bool(getattr(getattr(encoder, "gating", encoder), "use_structure", True))
 
 
 def _device(encoder: EntityEncoder) -> torch.device:

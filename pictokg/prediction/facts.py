@@ -61,7 +61,7 @@ def _expected(model: Model, fact: list[int]) -> list[tuple[Tensor, Tensor | None
 
 
 def _projection(model: Model, relation: Tensor, side: Side) -> Tensor:
-    """The matrix by which a scoring function projects an entity into the open slot, but for the length of the result."""
+    """The matrix by which a scoring function projects an entity into the open slot, but for the result's length."""
     width = model.scoring.entity_width
     rows = model.scoring.project(torch.eye(width, device=model.device), relation, side)
     any_vector = torch.linspace(-1, 2, width, device=model.device).cos().unsqueeze(0)

@@ -1,0 +1,149 @@
+"""An entity taken to pieces: its encoding from any part of what is known of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pictokg.features.table import FeatureTable, offsets_of
+from pictokg.fusion.image_attention import ImageAttention
+from pictokg.fusion.unseen import modalities_of, over, reads_structure
+from pictokg.prediction.newcomers import Guests, JoinedEncoder
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.fusion.base import EntityEncoder
+    from pictokg.models.base import Model
+
+STRUCTURE, FACTS = "structure", "facts"
+PLACE = re.compile(r"patch (\d+),(\d+)$")
+AT_ONCE = 1 << 24  # numbers of feature rows held together
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One thing that is known of an entity.
+
+    Attributes:
+        modality: "structure", "facts" (of a newcomer), "image", "text" …; key: which picture, sentence, attribute.
+        rows: its places among the entity's rows of that modality.
+    """
+
+    modality: str
+    key: str
+    rows: tuple[int, ...] = ()
+
+
+class Pieces:
+    """What is known of one entity, piece by piece.
+
+    Args:
+        model: a trained model, with newcomers or without; data: with the tables that it reads.
+        entity: its id.
+    """
+
+    def __init__(self, model: Model, data: Dataset, entity: int) -> None:
+        self.model, self.entity = model, entity
+        self._joined = model.encoder if isinstance(model.encoder, JoinedEncoder) else None
+        self._encoder: EntityEncoder = self._joined.base if self._joined else model.encoder
+        self._guest = entity - self._joined.known if self._joined and entity >= self._joined.known else None
+        self.tables = {name: data.table(name).select(np.array([entity])) for name in modalities_of(self._encoder)}
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """Structure (or what facts say) first, then each picture, text and attribute."""
+        found = []
+        if self._guest is None and reads_structure(self._encoder):
+            found.append(Piece(STRUCTURE, ""))
+        if self._guest is not None and self._joined is not None and self._joined.guests.known[self._guest]:
+            found.append(Piece(FACTS, ""))
+        for modality, table in self.tables.items():
+            owners = [key.partition("#")[0] for key in table.keys]
+            for owner in dict.fromkeys(owners):
+                rows = tuple(row for row, other in enumerate(owners) if other == owner)
+                found.append(Piece(modality, owner, rows))
+        return found
+
+    def masks(self, kept: Bool[np.ndarray, "coalitions pieces"]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Which coalitions have structure (or facts), and which rows of each modality they have."""
+        first = np.zeros(len(kept), dtype=bool)
+        rows = {name: np.zeros((len(kept), len(table.values)), dtype=bool) for name, table in self.tables.items()}
+        for column, piece in enumerate(self.pieces):
+            if piece.rows:
+                rows[piece.modality][:, list(piece.rows)] = kept[:, [column]]
+            else:
+                first = kept[:, column]
+        return first, rows
+
+    @torch.no_grad()
+    def encode(self, first: Bool[np.ndarray, " n"], rows: dict[str, np.ndarray]) -> Tensor:
+        """Static encodings (n, …) of the entity with structure (or facts) where `first`, and with these rows only."""
+        width = max((table.width for table in self.tables.values()), default=1)
+        block = max(1, AT_ONCE // (width * max(1, sum(len(table.values) for table in self.tables.values()))))
+        parts = []
+        for start in range(0, len(first), block):
+            part = slice(start, start + block)
+            parts.append(self._encode(first[part], {name: mask[part] for name, mask in rows.items()}))
+        return torch.cat(parts)
+
+    def _encode(self, first: np.ndarray, rows: dict[str, np.ndarray]) -> Tensor:
+        tables = {name: _repeated(table, rows[name]) for name, table in self.tables.items()}
+        has = torch.from_numpy(first).to(self.model.device)
+        if self._guest is not None and self._joined is not None:
+            guests = self._joined.guests
+            told = torch.where(has.unsqueeze(1), guests.told[self._guest], 0.0)
+            known = guests.known[self._guest] * has
+            if not tables:
+                return told
+            return Guests(tables, told, known, guests.weight).encode(self._encoder)
+        structure = self._encoder.structure(torch.tensor([self.entity], device=self.model.device))
+        if not tables:
+            return structure * has.unsqueeze(1)
+        twin = over(self._encoder, tables)
+        known, presence = twin.rows(torch.arange(len(first), device=self.model.device))
+        full = twin.fuse(structure.expand(len(first), -1), known, presence)
+        return torch.where(has.view(-1, *[1] * (full.dim() - 1)), full, twin.fuse(None, known, presence))
+
+    @torch.no_grad()
+    def attention(self, relation: Tensor) -> dict[str, Float[np.ndarray, " rows"]]:
+        """Modality → what the model's attention gives each row under a relation; empty for models without."""
+        twin = over(self._encoder, self.tables) if self.tables else self._encoder
+        zero = torch.zeros(1, dtype=torch.long, device=self.model.device)
+        if isinstance(twin, ImageAttention):
+            rows, presence = twin.rows(zero)
+            structure = self._structure()
+            features = rows["image"] if twin.within_ball else _unit(rows["image"])
+            weights = twin.attention(structure, twin.project(features), presence["image"])
+            return {"image": weights.cpu().numpy()}
+        if hasattr(twin, "attention") and hasattr(twin, "attended"):
+            places, weights = twin.attention(zero, relation)
+            found = np.zeros(len(self.tables[twin.attended].values), dtype=np.float32)
+            found[places.cpu().numpy()] = weights.cpu().numpy()
+            return {twin.attended: found}
+        return {}
+
+    def _structure(self) -> Tensor | None:
+        if self._guest is None or self._joined is None:
+            return self._encoder.structure(torch.tensor([self.entity], device=self.model.device))
+        guests = self._joined.guests
+        return guests.told[[self._guest]] if guests.known[self._guest] else None
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows / rows.norm(dim=1, keepdim=True).clamp_min(1.0)
+
+
+def _repeated(table: FeatureTable, kept: Bool[np.ndarray, "n rows"]) -> FeatureTable:
+    """The table of n entities that have, each, a part of the rows of one."""
+    rows = np.nonzero(kept)[1]
+    offsets = offsets_of(kept.sum(axis=1))
+    keys = [table.keys[row] for row in rows.tolist()]
+    return FeatureTable(table.name, table.values[rows], offsets, keys, "", table.by_attribute)

@@ -1,0 +1,207 @@
+"""Why a fact has its score: what each thing known of its two entities contributed, and the facts it resembles.
+
+With everything else as it is, the score is divided among the pieces of one entity (its learned row, each picture, its
+words, each number) by Shapley's rule; the baseline is the score if nothing were known of that entity, its vector zero.
+Where the pieces do not interact, as in gated fusion under a dot product with one picture, each share is exactly what
+the piece adds: ⟨expected, piece⟩.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pictokg.errors import ConfigError
+from pictokg.graph.query import Query, Side
+from pictokg.prediction.explanation import Contribution, Explanation, NearFact, Parts, Patch
+from pictokg.prediction.pieces import PLACE, Piece, Pieces
+from pictokg.prediction.shares import Division, divide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pictokg.prediction.predictor import Predictor
+
+Triple = tuple[str, str, str]
+BLOCK = 65_536  # training facts compared at a time
+
+
+@torch.no_grad()
+def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: int = 5) -> Explanation:
+    """Explain the score that a fact has as the answer to a question.
+
+    Args:
+        predictor: what answered; it may know newcomers.
+        triple: head, relation, tail by name; the graph need not have it.
+        side: which of "tail" and "head" was asked for; the other entity was given.
+        facts: how many of the nearest training facts to list.
+
+    Raises:
+        ConfigError: a name that the graph does not have, with the nearest; another side.
+    """
+    if side not in ("tail", "head"):
+        raise ConfigError(f"side is the slot that was asked for, tail or head; got {side!r}")
+    graph = predictor.data.graph
+    ids = (graph.entities.id(triple[0]), graph.relations.id(triple[1]), graph.entities.id(triple[2]))
+    question = _Question(predictor, ids, Side.TAIL if side == "tail" else Side.HEAD)
+    score, rank = question.score_and_rank()
+    return Explanation(
+        *triple,
+        side,
+        score,
+        rank,
+        graph.num_entities,
+        question.probability(triple),
+        question.known(),
+        question.terms(),
+        asked=question.parts("asked"),
+        given=question.parts("given"),
+        facts=_near_facts(predictor, ids, facts),
+    )
+
+
+class _Question:
+    """One question with its answer, asked of any vectors in place of the two entities'."""
+
+    def __init__(self, predictor: Predictor, ids: tuple[int, int, int], side: Side) -> None:
+        self.predictor, self.model, self.side = predictor, predictor.model, side
+        head, self.relation, tail = ids
+        self.answer, self.anchor = (tail, head) if side is Side.TAIL else (head, tail)
+        entities = (self.answer, self.anchor)
+        self.own = predictor.encode(torch.tensor(entities, device=self.model.device))
+
+    def query(self, anchors: Tensor) -> Query:
+        """The question about these anchors."""
+        relation = torch.full_like(anchors, self.relation)
+        return Query(anchors, relation, None) if self.side is Side.TAIL else Query(None, relation, anchors)
+
+    def scores(self, role: str, vectors: Tensor) -> np.ndarray:
+        """Scores (n,) with these vectors (n, …) in the place of one of the two entities."""
+        both = torch.cat([self.own, vectors.to(self.own.dtype)])
+        places = torch.arange(2, len(both), device=both.device)
+        query = self.query(torch.ones_like(places) if role == "asked" else places)
+        candidates = places if role == "asked" else torch.zeros_like(places)
+        return self.model.score(query, candidates.unsqueeze(1), both.__getitem__)[:, 0].cpu().numpy()
+
+    def score_and_rank(self) -> tuple[float, int]:
+        """The score, and the place among all entities but other known answers."""
+        query = self.query(torch.tensor([self.anchor], device=self.model.device))
+        everyone = torch.arange(self.model.num_entities, device=self.model.device)
+        scores = self.model.score(query, everyone, self.predictor.encode)[0]
+        score = scores[self.answer]
+        better = scores > score
+        better[self.predictor.known.answers(query)[1]] = False
+        return float(score), 1 + int(better.sum())
+
+    def terms(self) -> dict[str, float]:
+        """Score terms by name where entities have several views, weighted as the score weighs them."""
+        names = self.model.term_names
+        if len(names) == 1:
+            return {}
+        places = torch.tensor([1], device=self.model.device)
+        terms = self.model.terms(self.query(places), torch.zeros_like(places).unsqueeze(1), self.own.__getitem__)[0, 0]
+        return dict(zip(names, (terms * self.model.term_weights).tolist(), strict=True))
+
+    def known(self) -> bool:
+        """Whether the graph has the fact."""
+        query = self.query(torch.tensor([self.anchor], device=self.model.device))
+        return bool(self.predictor.known.contains(query, torch.tensor([[self.answer]], device=self.model.device)))
+
+    def probability(self, triple: Triple) -> float | None:
+        """As the predictor's answers have it; None where it is not calibrated."""
+        return None
+
+    def parts(self, role: str) -> Parts:
+        """Divide the score among what is known of one of the entities."""
+        data, entity = self.predictor.data, self.answer if role == "asked" else self.anchor
+        whole = Pieces(self.model, data, entity)
+        division = divide(lambda kept: self.scores(role, whole.encode(*whole.masks(kept))), len(whole.pieces))
+        asked = self.model.direct(self.query(torch.tensor([self.anchor], device=self.model.device)))[1]
+        attention = whole.attention(asked)
+        total = max(float(np.abs(division.shares).sum()), 1e-12)
+        found = [
+            Contribution(
+                piece.modality,
+                piece.key,
+                float(division.shares[number]),
+                float(division.shares[number]) / total,
+                float(division.removal[number]),
+                _attention_to(piece, attention),
+                self._patches(role, whole, piece, division),
+            )
+            for number, piece in enumerate(whole.pieces)
+        ]
+        found.sort(key=lambda one: -abs(one.value))
+        name = data.graph.entities.name(entity)
+        return Parts(name, data.label(name), role, division.none, division.everyone, division.method, tuple(found))
+
+    def _patches(self, role: str, whole: Pieces, piece: Piece, division: Division) -> tuple[Patch, ...]:
+        """Divide what a picture's removal costs among its rows, where it has several."""
+        if piece.modality != "image" or len(piece.rows) < 2:
+            return ()
+        first, rows = whole.masks(np.ones((1, len(whole.pieces)), dtype=bool))
+
+        def game(kept: np.ndarray) -> np.ndarray:
+            masks = {name: np.repeat(mask, len(kept), axis=0) for name, mask in rows.items()}
+            masks[piece.modality][:, list(piece.rows)] = kept
+            return self.scores(role, whole.encode(np.repeat(first, len(kept)), masks))
+
+        values = divide(game, len(piece.rows)).shares
+        table = whole.tables[piece.modality]
+        return tuple(
+            _patch(table.name, [table.keys[row] for row in piece.rows], number, float(value))
+            for number, value in enumerate(values)
+        )
+
+
+def _attention_to(piece: Piece, attention: dict[str, np.ndarray]) -> float | None:
+    weights = attention.get(piece.modality)
+    return None if weights is None else float(weights[list(piece.rows)].sum())
+
+
+def _patch(table: str, keys: Sequence[str], number: int, value: float) -> Patch:
+    """Where a row's window lies: on a grid, or for `pixels` and `hog` half as high and wide as the picture."""
+    places = [PLACE.search(key) for key in keys]
+    place = places[number]
+    if place is None:
+        return Patch(0.0, 0.0, 1.0, 1.0, value)
+    row, column = int(place[1]), int(place[2])
+    height, width = (1 + max(int(one[axis]) for one in places if one) for axis in (1, 2))
+    if table.startswith(("image-pixels", "image-hog")):
+        return Patch(row / (height + 1), column / (width + 1), 2 / (height + 1), 2 / (width + 1), value)
+    return Patch(row / height, column / width, 1 / height, 1 / width, value)
+
+
+def _near_facts(predictor: Predictor, ids: tuple[int, int, int], count: int) -> tuple[NearFact, ...]:
+    """The training facts of the relation whose entities look most like these."""
+    data = predictor.data
+    train = data.graph.split("train")
+    same = np.unique(train[train[:, Side.RELATION] == ids[1]], axis=0)
+    same = same[(same[:, Side.HEAD] != ids[0]) | (same[:, Side.TAIL] != ids[2])]
+    if not len(same) or count < 1:
+        return ()
+    head, tail = (_unit_vectors(predictor, np.array([ids[slot]]), ids[1]) for slot in (0, 2))
+    similarity = []
+    for start in range(0, len(same), BLOCK):
+        block = same[start : start + BLOCK]
+        both = [_unit_vectors(predictor, block[:, slot], ids[1]) @ own[0] for slot, own in ((0, head), (2, tail))]
+        similarity.append((both[0] + both[1]) / 2)
+    best = torch.cat(similarity).topk(min(count, len(same)))
+    names, found = data.graph.entities, []
+    for place, value in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+        one, other = names.name(int(same[place, 0])), names.name(int(same[place, 2]))
+        found.append(NearFact(one, data.label(one), other, data.label(other), value))
+    return tuple(found)
+
+
+def _unit_vectors(predictor: Predictor, ids: np.ndarray, relation: int) -> Tensor:
+    """Vectors of entities under a relation, all views side by side, at length 1; equal entities are encoded once."""
+    distinct, which = np.unique(ids, return_inverse=True)
+    device = predictor.model.device
+    static = predictor.encode(torch.from_numpy(distinct.astype(np.int64)).to(device))
+    vectors = predictor.model.encoder.condition(static, torch.full((len(distinct),), relation, device=device))
+    unit = torch.nn.functional.normalize(vectors.flatten(1).float(), dim=1)
+    return unit[torch.from_numpy(which).to(device)]
