@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from pictokg.errors import ConfigError
 from pictokg.fusion.base import EntityEncoder, EntityTable
 from pictokg.fusion.rows import AttributeRows, PooledRows
+
+if TYPE_CHECKING:
+    from pictokg.fusion.patches import Patches
 
 STRUCTURE = "structure"
 
@@ -32,7 +36,7 @@ class Gating(EntityEncoder):
     def __init__(
         self,
         structure: EntityTable,
-        tables: Mapping[str, PooledRows | AttributeRows],
+        tables: Mapping[str, PooledRows | AttributeRows | Patches],
         *,
         use_structure: bool = True,
         dropout: float = 0.0,
@@ -69,7 +73,10 @@ class Gating(EntityEncoder):
     def contributions(
         self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """What each modality adds to the vector, (entities, width) each; they sum to it exactly."""
+        """What each modality adds to the vector, (entities, width) each; they sum to it exactly.
+
+        Rows may be several an entity, (entities, some, wide); each is gated on its own, (entities, some, width).
+        """
         present = {name: presence[name] > 0 for name in rows}
         parts = {
             name: self.project[name](self.dropout(row.to(self.structure.weight.dtype))) for name, row in rows.items()
@@ -82,7 +89,9 @@ class Gating(EntityEncoder):
             present[STRUCTURE] = torch.ones_like(others)
         kept = self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(self.structure.weight.dtype)
         return {
-            name: kept[:, column : column + 1] * torch.sigmoid(self.gate[name](parts[name])) * parts[name]
+            name: kept[:, column].view(-1, *[1] * (parts[name].dim() - 1))
+            * torch.sigmoid(self.gate[name](parts[name]))
+            * parts[name]
             for column, name in enumerate(present)
         }
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pictokg.fusion.linear import WeightedParts, fold
 from pictokg.graph.query import Query, Side
+from pictokg.models._factored import folds
 from pictokg.scoring.views import weights_of
 
 if TYPE_CHECKING:
@@ -17,20 +19,37 @@ if TYPE_CHECKING:
     from pictokg.models.base import Model
 
 Encode = Callable[[Tensor], Tensor]
+WORTH_A_CALL = 16  # questions of one relation for which weighing every candidate's parts is cheaper than wide products
 
 
 def terms_by_relation(
     model: Model, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode
 ) -> Float[Tensor, "batch candidates terms"]:
-    """Score shared candidates that look different to each relation: one call a distinct relation."""
+    """Score shared candidates that look different to each relation: one call a distinct relation.
+
+    Where scores are dot products with a weighted sum, relations of few questions are answered in one product instead.
+    """
     if not len(relation):
         return model.relations.weight.new_zeros(0, len(candidates), len(model.term_names))
+    different = relation.unique()
+    if len(relation) < WORTH_A_CALL * len(different) and folds(model):
+        return folded_terms(model, anchor, relation, candidates, side, encode)
     order, parts = [], []
-    for distinct in relation.unique():
+    for distinct in different:
         rows = (relation == distinct).nonzero().squeeze(1)
         order.append(rows)
         parts.append(model.entity_terms(anchor[rows], relation[rows], candidates, side, encode))
     return torch.cat(parts)[torch.cat(order).argsort()]
+
+
+def folded_terms(
+    model: Model, anchor: Tensor, relation: Tensor, candidates: Tensor, side: Side, encode: Encode
+) -> Float[Tensor, "batch candidates terms"]:
+    """As `terms_by_relation`, with what depends on the relation on the side of the questions (`fusion.linear`)."""
+    encoder = model.encoder
+    assert isinstance(encoder, WeightedParts), "checked by folds"
+    expected = model.scoring.expect(encoder.condition(encode(anchor), relation), model.relations(relation), side)
+    return model.scoring.similarity(fold(encoder, expected, relation), encode(candidates).flatten(1)).unsqueeze(-1)
 
 
 def relation_terms(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from pictokg.fusion.linear import WeightedParts, fold
+
 if TYPE_CHECKING:
     from jaxtyping import Float
 
@@ -23,3 +25,29 @@ def expect(model: Model, query: Query, encode: Callable[[Tensor], Tensor]) -> Fl
     """The vector that the open slot of each entity question should have, for models with one view."""
     anchor, relation, side = model.direct(query)
     return model.scoring.expect(model.encoder.condition(encode(anchor), relation), model.relations(relation), side)
+
+
+def folds(model: Model) -> bool:
+    """Whether scores of candidates that look different to each relation are dot products with what does not."""
+    return (
+        model.scoring.kernel == "dot"
+        and not model.scoring.projects
+        and len(model.encoder.views) == 1
+        and isinstance(model.encoder, WeightedParts)
+    )
+
+
+def shared_similarity_of(model: Model) -> str:
+    """As `similarity_of`, of what `expect_of_shared` and `shared_vectors` give."""
+    return "dot" if folds(model) else similarity_of(model)
+
+
+def expect_of_shared(model: Model, query: Query, encode: Callable[[Tensor], Tensor]) -> Float[Tensor, "batch wide"]:
+    """What questions expect, to be compared with `shared_vectors` of candidates that all of them share."""
+    expected, relation = expect(model, query, encode), model.direct(query)[1]
+    return fold(model.encoder, expected, relation) if isinstance(model.encoder, WeightedParts) else expected
+
+
+def shared_vectors(model: Model, static: Tensor) -> Float[Tensor, "candidates wide"]:
+    """Candidates as `expect_of_shared` wants them."""
+    return static.flatten(1) if isinstance(model.encoder, WeightedParts) else static

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pictokg.files import write_atomically
+from pictokg.fusion.linear import WeightedParts
 from pictokg.graph.names import write_names
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Written = tuple[Path, int, int]
 
 
 def export_vectors(model: Model, data: Dataset, folder: Path, *, npy: bool = False) -> list[Written]:
-    """Write the encoded entities, one file a view, and the relation rows; return (path, rows, width) of each.
+    """Write the encoded entities, a file a view or weighed part, and the relation rows: (path, rows, width).
 
     Args:
         model: a trained model; data: its graph, for the names.
@@ -29,10 +30,11 @@ def export_vectors(model: Model, data: Dataset, folder: Path, *, npy: bool = Fal
     """
     ids = torch.arange(model.num_entities, device=model.device)
     encoded = model.encode_all()(ids).cpu().numpy()
-    views = model.encoder.views
+    encoder = model.encoder
+    views = encoder.parts if isinstance(encoder, WeightedParts) else encoder.views
     stacks = (
         {"entities": encoded}
-        if len(views) == 1
+        if encoded.ndim == 2
         else {f"entities_{view}": encoded[:, i] for i, view in enumerate(views)}
     )
     written = [_write(folder / name, data.graph.entities, vectors, npy) for name, vectors in stacks.items()]

@@ -22,5 +22,6 @@ def factors_of(
         row, column = negatives.labelled
         query, answer = query[row], negatives.ids[column]
     anchor, relation, _ = model.direct(query)
-    moduli = model.scoring.moduli
-    return [moduli(encode(anchor)), moduli(encode(answer)), moduli(model.relations(relation))]
+    moduli, condition = model.scoring.moduli, model.encoder.condition
+    entities = [moduli(condition(encode(ids), relation)) for ids in (anchor, answer)]
+    return [*entities, moduli(model.relations(relation))]

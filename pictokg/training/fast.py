@@ -12,7 +12,13 @@ from pictokg.graph.query import Query, Side
 from pictokg.kernels.formulas import SIMILARITIES
 from pictokg.kernels.over_all import Targets, cross_entropy_over_all
 from pictokg.losses.base import Scored
-from pictokg.models._factored import expect, similarity_of
+from pictokg.models._factored import (
+    expect,
+    expect_of_shared,
+    shared_similarity_of,
+    shared_vectors,
+    similarity_of,
+)
 
 if TYPE_CHECKING:
     from pictokg.losses.base import Loss
@@ -35,7 +41,7 @@ def fast_loss(
 def is_over_all(model: Model, objective: Objective, query: Query, negatives: Negatives) -> bool:
     """Whether the loss is a cross-entropy of dot products with candidates that all questions share."""
     return (
-        (similarity_of(model), objective.loss.kernel) == ("dot", "softmax")
+        (shared_similarity_of(model), objective.loss.kernel) == ("dot", "softmax")
         and query.side is not Side.RELATION
         and negatives.ids.dim() == 1
         and negatives.weight is None
@@ -52,7 +58,8 @@ def loss_over_all(model: Model, query: Query, negatives: Negatives, weight: Tens
     else:
         row, column = negatives.labelled
         targets = Targets(row, column, (weight / row.bincount(minlength=len(query)).clamp_min(1))[row])
-    return cross_entropy_over_all(expect(model, query, encode).float(), encode(negatives.ids), targets)
+    candidates = shared_vectors(model, encode(negatives.ids))
+    return cross_entropy_over_all(expect_of_shared(model, query, encode).float(), candidates, targets)
 
 
 def fast_scores(
