@@ -14,7 +14,8 @@ from pictokg.errors import ConfigError, DataError, PictoKGError
 from pictokg.evaluation.candidates import Candidates
 from pictokg.evaluation.modes import evaluating
 from pictokg.evaluation.options import RankingOptions
-from pictokg.evaluation.ranks import Ranks, count_better
+from pictokg.evaluation.ranks import Ranks
+from pictokg.evaluation.scored import Scored, Whole, is_fast, score_fast
 from pictokg.evaluation.workspace import Workspace
 from pictokg.graph.query import Query, Side, ask
 
@@ -114,6 +115,7 @@ class _Ranker:
         self.model, self.encode, self.side, self.known, self.graph = model, encode, side, known, graph
         self.candidates = Candidates.choose(model, side, options)
         self.workspace = Workspace.plan(model, encode, self.candidates, options.memory)
+        self.fast = side is not Side.RELATION and is_fast(model)
         self._kept: tuple[Tensor, Encode] | None = None
 
     def rank(self, triples: Tensor, progress: Callable[[int], None]) -> Ranks:
@@ -140,25 +142,33 @@ class _Ranker:
         """Count, for each question, the candidates that are higher, those that are equal, and all: (3, B)."""
         device = self.candidates.ids.device
         rows, excluded = self.candidates.excluded(query, answer, self.known)
-        scores, column = self._scores(query, answer.to(device))
-        own = scores.gather(1, column[:, None])
-        offered = scores[:, : len(self.candidates.ids)]
-        higher, at_least = count_better(offered, own)
+        scored, question, column = self._scores(query, answer.to(device))
+        own, offered = scored.at(question, column), len(self.candidates.ids)
+        higher, at_least = scored.count(question, own, offered)
 
-        theirs, limit = offered[rows, excluded], own.squeeze(1)[rows]
+        theirs, limit = scored.at(question[rows], excluded), own[rows]
         higher -= torch.bincount(rows[theirs > limit], minlength=len(answer))
         at_least -= torch.bincount(rows[theirs >= limit], minlength=len(answer))
-        count = offered.shape[1] + 1 - torch.bincount(rows, minlength=len(answer))
+        count = offered + 1 - torch.bincount(rows, minlength=len(answer))
         return torch.stack([higher, at_least - higher, count])
 
-    def _scores(self, query: Query, answer: Tensor) -> tuple[Tensor, Tensor]:
-        """Score the columns of each question (B, columns), equal questions once; and the answers' columns."""
+    def _scores(self, query: Query, answer: Tensor) -> tuple[Scored, Tensor, Tensor]:
+        """Score every column for each distinct question; and the question and the column of each answer."""
         _, which, repeats = self._keys(query).unique_consecutive(return_inverse=True, return_counts=True)
         ids, column = self.candidates.columns(answer)
         distinct = query[repeats.cumsum(0) - repeats].to(answer.device)
-        scores = self._scores_of_distinct(distinct, ids)
-        self._refuse_nan(scores, distinct, ids)
-        return (scores if len(distinct) == len(query) else scores[which.to(answer.device)]), column
+        scored, shown = self._scored(distinct, ids)
+        self._refuse_nan(shown, distinct, ids)
+        return scored, which.to(answer.device), column
+
+    def _scored(self, query: Query, ids: Tensor) -> tuple[Scored, Tensor]:
+        """The scores, and as many numbers that are NaN where scores are."""
+        if self.fast and (self.candidates.place is None or len(ids) <= self.workspace.chunk):
+            # A slice, not ids, of all there are: then the look-up of encodings gives them in place.
+            vectors = self.encode(ids if self.candidates.place is not None else slice(None))  # type: ignore[arg-type]
+            return score_fast(self.model, query, vectors, self.encode)
+        scores = self._scores_of_distinct(query, ids)
+        return Whole(scores), scores
 
     def _scores_of_distinct(self, query: Query, ids: Tensor) -> Tensor:
         if len(ids) <= self.workspace.chunk:

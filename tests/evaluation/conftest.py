@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,8 @@ class TableModel(nn.Module):
 
     depends_on_relation = False
     term_names = ("ee",)
+    scoring = SimpleNamespace(kernel="")
+    encoder = SimpleNamespace(views=("entity",))
 
     def __init__(self, table):
         super().__init__()

@@ -1,0 +1,69 @@
+"""PyKEEN's side of the ranking benchmark, in its own environment: requests in, measurements out, as JSON lines.
+
+A request: {"model", "norm", "dim", "batch", "slice", "threads", "train", "test": .npy files, "entities", "relations"}.
+The answer: {"triples_per_second", "mib"} of a filtered ranking of the test triples from both sides, and the process's
+size.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+logging.disable(logging.WARNING)
+warnings.simplefilter("ignore")
+
+import numpy as np  # noqa: E402 - the environment is set first
+import torch  # noqa: E402
+from pykeen.evaluation import RankBasedEvaluator  # noqa: E402
+from pykeen.models import ComplEx, DistMult, RotatE, TransE  # noqa: E402
+from pykeen.triples import CoreTriplesFactory  # noqa: E402
+
+MODELS = {"transe": TransE, "rotate": RotatE, "distmult": DistMult, "complex": ComplEx}
+
+
+def build(request):
+    train, test = (torch.from_numpy(np.load(request[split]).astype("int64")) for split in ("train", "test"))
+    factory = CoreTriplesFactory(train, num_entities=request["entities"], num_relations=request["relations"])
+    own = {"scoring_fct_norm": request["norm"]} if request["model"] == "transe" else {}
+    model = MODELS[request["model"]](triples_factory=factory, embedding_dim=request["dim"], random_seed=0, **own)
+    return {"model": model, "train": train, "test": test}
+
+
+def measure(state, request):
+    start = time.perf_counter()
+    RankBasedEvaluator(filtered=True).evaluate(
+        model=state["model"],
+        mapped_triples=state["test"],
+        additional_filter_triples=[state["train"]],
+        batch_size=request["batch"],
+        slice_size=request.get("slice"),
+        use_tqdm=False,
+    )
+    seconds = time.perf_counter() - start
+    status = Path("/proc/self/status").read_text()
+    return {
+        "triples_per_second": len(state["test"]) / seconds,
+        "mib": int(status.split("VmHWM:")[1].split()[0]) / 1024,
+    }
+
+
+def main():
+    states = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        torch.set_num_threads(request["threads"])
+        key = (request["model"], request["norm"], request["test"])
+        if key not in states:
+            states = {key: build(request)}
+        print(json.dumps(measure(states[key], request)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
