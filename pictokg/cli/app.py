@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from pictokg.cli.classify import classify
+from pictokg.cli.complete import complete
 from pictokg.cli.demo import demo
 from pictokg.cli.encode import encode
 from pictokg.cli.evaluate import evaluate
+from pictokg.cli.explain import explain
 from pictokg.cli.export import export
 from pictokg.cli.glyphs import glyphs
 from pictokg.cli.import_features import import_features
@@ -36,6 +38,8 @@ for verb in (
     evaluate,
     classify,
     predict,
+    complete,
+    explain,
     score,
     serve,
     export,

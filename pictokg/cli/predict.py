@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pictokg.cli.common import AsJson, DataFolder, Device, RunFolder, Threads, prepare, print_json
+from pictokg.cli.newcomer import Facts, Images, Label, NewEntity, Text, told_of
 
 if TYPE_CHECKING:
     from pictokg.prediction.predictor import Answer
@@ -27,6 +28,14 @@ def predict(
     ] = None,
     k: Annotated[int, typer.Option("-k", help="Answers a question.", min=1)] = 10,
     new_only: Annotated[bool, typer.Option("--new-only", help="Leave out what the graph knows.")] = False,
+    observed_types: Annotated[
+        bool, typer.Option("--observed-types", help="Keep to answers seen in that slot of the relation.")
+    ] = False,
+    new_entity: NewEntity = None,
+    image: Images = None,
+    label: Label = None,
+    text: Text = None,
+    facts: Facts = None,
     device: Device = "cpu",
     threads: Threads = 0,
     as_json: AsJson = False,
@@ -34,9 +43,14 @@ def predict(
 ) -> None:
     """Answer (head, relation, ?), (?, relation, tail) or (head, ?, tail): give two of three, or a file of questions."""
     from pictokg.errors import ConfigError
+    from pictokg.prediction.calibration import calibration_of
+    from pictokg.prediction.candidates import ObservedTypes
     from pictokg.prediction.predictor import Predictor
     from pictokg.run import load_run
 
+    newcomer = told_of(new_entity, image, label, text, facts)
+    if newcomer is not None and queries is None and head is None and tail is None:
+        head = newcomer.name
     if queries is not None and (head or relation or tail):
         raise ConfigError("give either --queries or two of --head, --relation and --tail")
     if queries is None and [head, relation, tail].count(None) != 1:
@@ -44,7 +58,14 @@ def predict(
     prepare(device, threads)
     trained = load_run(run, device=device, data=data)
     questions: list[Question] = read_questions(queries) if queries else [(head, relation, tail)]
-    answered = Predictor(trained.model, trained.data).answers(questions, k, new_only=new_only)
+    predictor = Predictor(trained.model, trained.data)
+    predictor.calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
+    if newcomer is not None:
+        from pictokg.prediction.newcomers import Reception
+
+        predictor = Reception(trained.model, trained.data).predictor(predictor, [newcomer])
+    types = ObservedTypes(predictor.data.graph) if observed_types else None
+    answered = predictor.answers(questions, k, new_only=new_only, types=types)
     if as_json:
         results = [{"answers": [asdict(answer) for answer in answers]} for answers in answered]
         print_json(
@@ -91,9 +112,11 @@ def print_answers(question: Question, answers: list[Answer]) -> None:
     from rich.table import Table
 
     table = Table(title="  ".join(slot or "?" for slot in question), title_justify="left", box=None)
-    for column in ("", "name", "label", "score", "known"):
-        table.add_column(column, justify="right" if column in ("", "score") else "left", overflow="fold")
+    for column in ("", "name", "label", "probability", "score", "known"):
+        table.add_column(column, justify="right" if column in ("", "probability", "score") else "left", overflow="fold")
     for place, answer in enumerate(answers, start=1):
         label = answer.label if answer.label != answer.name else ""
-        table.add_row(str(place), answer.name, label, f"{answer.score:.3f}", "known" if answer.known else "new")
+        chance = "" if answer.probability is None else f"{answer.probability:.1%}"
+        known = "known" if answer.known else "new"
+        table.add_row(str(place), answer.name, label, chance, f"{answer.score:.3f}", known)
     Console(highlight=False, markup=False).print(table)

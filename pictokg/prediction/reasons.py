@@ -18,6 +18,7 @@ from pictokg.errors import ConfigError
 from pictokg.graph.query import Query, Side
 from pictokg.prediction.explanation import Contribution, Explanation, NearFact, Parts, Patch
 from pictokg.prediction.pieces import PLACE, Piece, Pieces
+from pictokg.prediction.probabilities import probabilities_of
 from pictokg.prediction.shares import Division, divide
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: 
         score,
         rank,
         graph.num_entities,
-        question.probability(triple),
+        question.probability(ids),
         question.known(),
         question.terms(),
         asked=question.parts("asked"),
         given=question.parts("given"),
-        facts=_near_facts(predictor, ids, facts),
+        facts=near_facts(predictor, ids, facts),
     )
 
 
@@ -110,9 +111,12 @@ class _Question:
         query = self.query(torch.tensor([self.anchor], device=self.model.device))
         return bool(self.predictor.known.contains(query, torch.tensor([[self.answer]], device=self.model.device)))
 
-    def probability(self, triple: Triple) -> float | None:
-        """As the predictor's answers have it; None where it is not calibrated."""
-        return None
+    def probability(self, ids: tuple[int, int, int]) -> float | None:
+        """Of the triple, as answers have it; None where the predictor is not calibrated."""
+        predictor = self.predictor
+        if predictor.calibration is None:
+            return None
+        return float(probabilities_of(self.model, predictor.calibration, np.array([ids]), predictor.encode)[1][0])
 
     def parts(self, role: str) -> Parts:
         """Divide the score among what is known of one of the entities."""
@@ -175,7 +179,7 @@ def _patch(table: str, keys: Sequence[str], number: int, value: float) -> Patch:
     return Patch(row / height, column / width, 1 / height, 1 / width, value)
 
 
-def _near_facts(predictor: Predictor, ids: tuple[int, int, int], count: int) -> tuple[NearFact, ...]:
+def near_facts(predictor: Predictor, ids: tuple[int, int, int], count: int) -> tuple[NearFact, ...]:
     """The training facts of the relation whose entities look most like these."""
     data = predictor.data
     train = data.graph.split("train")
