@@ -24,7 +24,8 @@ async def answer(request: Request, asked: Annotated[schema.AskedOne, Query()]) -
         question = schema.Question(head=asked.head, relation=asked.relation, tail=asked.tail)
     except ValidationError as error:
         raise HTTPException(422, "give two of head, relation and tail; the third is answered") from error
-    many = schema.AskedMany(run=asked.run, questions=[question], k=asked.k, new_only=asked.new_only)
+    how = asked.model_dump(include={"run", "k", "new_only", "fitting"})
+    many = schema.AskedMany.model_construct(questions=[question], **how)
     return (await _answer(request, many))[0]
 
 
@@ -42,7 +43,8 @@ async def _answer(request: Request, asked: schema.AskedMany) -> list[schema.Answ
 
     def work() -> list[schema.Answered]:
         slots = [question.slots for question in asked.questions]
-        answered = run.predictor.answers(slots, asked.k, new_only=asked.new_only)
+        types = run.types if asked.fitting else None
+        answered = run.predictor.answers(slots, asked.k, new_only=asked.new_only, types=types)
         return [
             schema.Answered.model_construct(
                 head=question.head,

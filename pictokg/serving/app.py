@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 from pictokg import __version__
-from pictokg.serving import answers, health, images, lookups, problems
+from pictokg.serving import answers, completions, health, images, lookups, newcomers, problems, reasons
 from pictokg.serving.gate import Gate
 from pictokg.serving.metrics import Metrics
 from pictokg.serving.served import Service
@@ -32,7 +32,7 @@ def make_app(service: Service, *, token: str | None = None, hosts: Collection[st
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.pool.shutdown(wait=True, cancel_futures=True)
+        service.close()
 
     # No pages of documentation: they would load scripts from elsewhere. /openapi.json says it all.
     app = FastAPI(
@@ -40,7 +40,7 @@ def make_app(service: Service, *, token: str | None = None, hosts: Collection[st
     )
     app.state.service, app.state.metrics = service, Metrics()
     problems.install(app)
-    for part in (answers, lookups, images, health):
+    for part in (answers, completions, reasons, lookups, images, newcomers, health):
         app.include_router(part.router)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,7 @@ class Gate:
     hosts: Collection[str] = ()
     open_paths: tuple[str, ...] = ("/health", "/page/")
     _at_work: int = 0
+    _uploads: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on what is none."""
@@ -91,8 +93,11 @@ class Gate:
 
         try:
             self._admit(scope, headers)
-            body = await self._body(scope, headers, receive)
-            await self._work(scope, body, receive, noted)
+            if _is_upload(scope, headers):
+                with self._upload():
+                    await self._work(scope, await self._body(scope, headers, receive), receive, noted)
+            else:
+                await self._work(scope, await self._body(scope, headers, receive), receive, noted)
         except RefusedError as refused:
             if not exchange.status:  # else half of an answer is out, and the server will close the connection
                 await _refuse(noted, refused)
@@ -121,8 +126,7 @@ class Gate:
         """Read the whole body, as much and as long as is allowed."""
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return b""
-        upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
-        most = self.limits.upload if upload and scope["path"] == "/newcomers" else self.limits.body
+        most = self.limits.upload if _is_upload(scope, headers) else self.limits.body
         refusal = RefusedError(413, f"a request to {scope['path'][:100]} may have {most:,} bytes")
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced[:18]) > most:
@@ -142,6 +146,17 @@ class Gate:
                         return b"".join(parts)
         except TimeoutError:
             raise RefusedError(408, f"the request took over {self.limits.seconds_to_send:g} s to arrive") from None
+
+    @contextmanager
+    def _upload(self) -> Iterator[None]:
+        """Hold the pictures of a few requests at once."""
+        if self._uploads >= self.limits.uploads:
+            raise RefusedError(503, "too many uploads at once; try again in a second")
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
 
     async def _work(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Let the app answer, among a limited number of requests and for a limited time."""
@@ -183,6 +198,11 @@ class Gate:
             "client": (scope.get("client") or ("",))[0],
         }
         LOGGER.info("request", extra={"fields": fields})
+
+
+def _is_upload(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a request may be large: only pictures of newcomers are."""
+    return scope["path"] == "/newcomers" and headers.get(b"content-type", b"").startswith(b"multipart/form-data")
 
 
 def _without_port(host: str) -> str:

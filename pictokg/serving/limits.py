@@ -11,6 +11,7 @@ PAGE = 500  # entities or facts listed at once
 TEXT_LETTERS = 20_000
 PICTURES = 8  # of a newcomer
 FACTS = 64  # of a newcomer
+QUESTIONS = 2000  # asked for one completion
 PIXELS = 40_000_000  # of one picture, decoded
 
 MEGABYTE = 1 << 20
@@ -23,6 +24,7 @@ class Limits:
     Attributes:
         body: bytes of a request with JSON.
         upload: bytes of a request with pictures.
+        uploads: requests with pictures at once, because their bodies are held in memory.
         requests: requests at work at once; more are told to come again.
         waiting: connections that are open at once.
         seconds_to_send: time in which a client must have sent its headers, and then its body.
@@ -31,6 +33,7 @@ class Limits:
 
     body: int = MEGABYTE
     upload: int = 16 * MEGABYTE
+    uploads: int = 4
     requests: int = 64
     waiting: int = 512
     seconds_to_send: float = 10.0

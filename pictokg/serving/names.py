@@ -115,4 +115,5 @@ def _pieces(text: str) -> list[str]:
     """Parts of a text of which one survives a slip of the finger, the longest first."""
     half, third = len(text) // 2, len(text) // 3
     parts = [text, text[:half], text[half:], text[:third], text[third : 2 * third], text[2 * third :]]
-    return [part for part in dict.fromkeys(parts) if len(part.strip()) >= 2] or [text]
+    least = min(2, max(1, len(text) // 3))
+    return [part for part in dict.fromkeys(parts) if len(part.strip()) >= least] or [text]

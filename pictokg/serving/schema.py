@@ -48,6 +48,7 @@ class AskedOne(Asked):
     tail: Name | None = None
     k: Count = 10
     new_only: Annotated[bool, Field(description="Leave out what the graph knows.")] = False
+    fitting: Annotated[bool, Field(description="Leave out what was never seen in that slot of the relation.")] = False
 
 
 class AskedMany(Asked):
@@ -56,6 +57,7 @@ class AskedMany(Asked):
     questions: Annotated[list[Question], Field(min_length=1, max_length=limits.BATCH)]
     k: Count = 10
     new_only: Annotated[bool, Field(description="Leave out what the graph knows.")] = False
+    fitting: Annotated[bool, Field(description="Leave out what was never seen in that slot of the relation.")] = False
 
 
 class Thing(BaseModel):
@@ -189,3 +191,139 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
     version: str
     runs: list[RunOut]
+
+
+class NewFact(BaseModel):
+    """A fact of a newcomer: (newcomer, relation, entity), or the other way round."""
+
+    model_config = ConfigDict(extra="forbid")
+    relation: Name
+    entity: Name
+    as_head: bool = True
+
+
+class NewQuestion(BaseModel):
+    """A relation of a newcomer, and the side that is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    relation: Name
+    side: Literal["head", "tail"] = "tail"
+
+
+class NewOptions(Asked):
+    """Which run answers, and with how many answers a question."""
+
+    k: Count = 5
+
+
+class NewAnswer(BaseModel):
+    """The answers to one question about a newcomer."""
+
+    relation: Thing
+    side: Literal["head", "tail"]
+    answers: list[AnswerOut]
+
+
+class NewAnswered(BaseModel):
+    """Questions in their order; in an overview, the surest first."""
+
+    questions: list[NewAnswer]
+
+
+class AskedWhy(Asked):
+    """A fact, and which of its entities was asked for."""
+
+    head: Name
+    relation: Name
+    tail: Name
+    side: Literal["head", "tail"] = "tail"
+    facts: Annotated[int, Field(ge=0, le=20, description="Nearest training facts to list.")] = 5
+
+
+class PatchOut(BaseModel):
+    """A window of a picture, in fractions of it, and its share of what the picture's removal costs."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+    value: float
+
+
+class ContributionOut(BaseModel):
+    """What one thing that is known of an entity adds to the score."""
+
+    modality: str
+    key: str
+    picture: Annotated[int | None, Field(description="Which of its pictures this is, where it is one.")]
+    value: float
+    share: float
+    removal: float
+    attention: float | None
+    patches: list[PatchOut]
+
+
+class PartsOut(BaseModel):
+    """How the score divides among what is known of one entity."""
+
+    entity: str
+    label: str
+    role: str
+    pictures: int
+    baseline: float
+    score: float
+    difference: Annotated[float, Field(description="What the contributions sum to.")]
+    method: str
+    contributions: list[ContributionOut]
+
+
+class NearFactOut(BaseModel):
+    """A training fact like the one that is explained."""
+
+    head: str
+    head_label: str
+    tail: str
+    tail_label: str
+    similarity: float
+
+
+class Reasons(BaseModel):
+    """Why a fact has its score."""
+
+    head: str
+    relation: str
+    tail: str
+    labels: dict[str, str]
+    side: Literal["head", "tail"]
+    score: float
+    rank: int
+    entities: int
+    probability: float | None
+    known: bool
+    terms: dict[str, float]
+    asked: PartsOut
+    given: PartsOut
+    facts: list[NearFactOut]
+
+
+class AskedFacts(Asked):
+    """Where to look for new facts; nothing means the whole graph, of which the likeliest gaps are tried."""
+
+    relation: Annotated[list[Name], Field(max_length=32)] = []
+    entity: Annotated[list[Name], Field(max_length=32)] = []
+    min_probability: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
+    per_query: Annotated[int, Field(ge=1, le=20, description="Answers a question at most.")] = 3
+    limit: Annotated[int, Field(ge=1, le=limits.PAGE)] = 50
+
+
+class NewFactOut(FactOut):
+    """A fact that the graph lacks."""
+
+    score: float | None
+    probability: float | None
+
+
+class FactsOut(BaseModel):
+    """New facts, the surest first."""
+
+    facts: list[NewFactOut]

@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictokg.errors import ConfigError
+from pictokg.prediction.calibration import calibration_of
+from pictokg.prediction.candidates import ObservedTypes
+from pictokg.prediction.completion import Completer, Fact, complete
+from pictokg.prediction.newcomers import Reception
 from pictokg.prediction.predictor import Predictor
 from pictokg.serving.facts import FactIndex
-from pictokg.serving.limits import Limits
+from pictokg.serving.limits import PAGE, QUESTIONS, Limits
 from pictokg.serving.names import NameIndex
 from pictokg.serving.problems import UnknownNameError
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
+    from pictokg.graph.graph import KnowledgeGraph
     from pictokg.models.base import Model
 
 
@@ -35,6 +41,9 @@ class Served:
         self.name, self.model, self.data, self.folder = name, model, data, folder
         graph = data.graph
         self.predictor = Predictor(model, data)
+        if folder is not None:
+            self.predictor.calibration = calibration_of(folder, model, data, encode=self.predictor.encode)
+        self._proposals: dict[tuple[tuple[str, ...], tuple[str, ...], int], list[Fact]] = {}
         self.facts = FactIndex(graph)
         entities = graph.entities.names
         self.names = NameIndex(entities, [data.label(name) for name in entities], self.facts.degree)
@@ -47,7 +56,23 @@ class Served:
     @property
     def calibrated(self) -> bool:
         """Whether answers come with probabilities."""
-        return False
+        return self.predictor.calibration is not None
+
+    @cached_property
+    def types(self) -> ObservedTypes:
+        """The entities that each slot of a relation has been seen to hold."""
+        return ObservedTypes(self.data.graph)
+
+    def longer_types(self, graph: KnowledgeGraph) -> ObservedTypes:
+        """The same types, for a graph with newcomers behind the last entity."""
+        longer = copy(self.types)
+        longer.num_entities = graph.num_entities
+        return longer
+
+    @cached_property
+    def reception(self) -> Reception:
+        """What encodes entities that nobody has seen."""
+        return Reception(self.model, self.data)
 
     def entity(self, name: str) -> int:
         """The id of an entity; UnknownNameError with the nearest names."""
@@ -62,6 +87,22 @@ class Served:
         if name not in relations:
             raise UnknownNameError("relation", name, self._near_relations(name))
         return relations.id(name)
+
+    def proposals(self, relations: tuple[str, ...], entities: tuple[str, ...], per_query: int) -> list[Fact]:
+        """New facts, the surest first, `PAGE` at most; the latest are remembered, because people look again."""
+        key = relations, entities, per_query
+        if key not in self._proposals:
+            found = complete(
+                self._completer, relations=relations or None, entities=entities or None, per_query=per_query, limit=PAGE
+            )
+            self._proposals[key] = list(found)
+            while len(self._proposals) > 32:
+                del self._proposals[next(iter(self._proposals))]
+        return self._proposals[key]
+
+    @cached_property
+    def _completer(self) -> Completer:
+        return Completer(self.predictor, questions=QUESTIONS)
 
     def check(self, head: str | None, relation: str | None, tail: str | None) -> None:
         """UnknownNameError where a given name is none of the graph's."""
@@ -98,11 +139,13 @@ class Service:
     Attributes:
         runs: by name, the first is the one meant where a request names none.
         pool: threads that compute, so that the event loop is free to read and write.
+        slow: one more thread, for what takes seconds.
     """
 
     runs: dict[str, Served]
     limits: Limits
     pool: ThreadPoolExecutor
+    slow: ThreadPoolExecutor
 
     @classmethod
     def of(cls, runs: Sequence[Served], limits: Limits | None = None, threads: int = 2) -> Service:
@@ -110,7 +153,13 @@ class Service:
         named = {run.name: run for run in runs}
         if len(named) < len(runs) or not runs:
             raise ConfigError("a service needs at least one run, and each needs a name of its own")
-        return cls(named, limits or Limits(), ThreadPoolExecutor(threads, thread_name_prefix="compute"))
+        pool, slow = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
+        return cls(named, limits or Limits(), pool, slow)
+
+    def close(self) -> None:
+        """Let what is at work end, and begin nothing more."""
+        for pool in (self.pool, self.slow):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, name: str | None) -> Served:
         """The run of a name, or the first; UnknownNameError with the nearest."""
