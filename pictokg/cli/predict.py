@@ -59,11 +59,12 @@ def predict(
     trained = load_run(run, device=device, data=data)
     questions: list[Question] = read_questions(queries) if queries else [(head, relation, tail)]
     predictor = Predictor(trained.model, trained.data)
-    predictor.calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
+    calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
     if newcomer is not None:
         from pictokg.prediction.newcomers import Reception
 
         predictor = Reception(trained.model, trained.data).predictor(predictor, [newcomer])
+    predictor.calibration = calibration
     types = ObservedTypes(predictor.data.graph) if observed_types else None
     answered = predictor.answers(questions, k, new_only=new_only, types=types)
     if as_json:

@@ -1,0 +1,111 @@
+"""pictokg complete: propose new facts for a whole graph, or for some of its relations or entities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pictokg.cli.common import DataFolder, Device, RunFolder, Threads, console, prepare, progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pictokg.prediction.completion import Completer, Fact
+
+
+def complete(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet, .tsv or .nt (N-Triples).")],
+    relation: Annotated[list[str] | None, typer.Option(help="Keep to this relation; may be given again.")] = None,
+    entity: Annotated[list[str] | None, typer.Option(help="Ask about this entity only; may be given again.")] = None,
+    per_query: Annotated[int, typer.Option(help="New answers a question at most.", min=1)] = 10,
+    limit: Annotated[int | None, typer.Option(help="Keep the most probable of all facts only.", min=1)] = None,
+    min_probability: Annotated[
+        float | None, typer.Option(help="Leave out less probable facts; nothing is left out by default.", min=0, max=1)
+    ] = None,
+    questions: Annotated[
+        int, typer.Option(help="Questions at most: those that most probably lack an answer.", min=1)
+    ] = 100_000,
+    review: Annotated[Path | None, typer.Option(help="Also write a page (.html) to accept or reject facts on.")] = None,
+    review_facts: Annotated[int, typer.Option(help="Facts on that page: the most probable ones.", min=1)] = 200,
+    search: Annotated[str, typer.Option(help="auto, scan (exact) or index (faiss).")] = "auto",
+    memory: Annotated[int, typer.Option(help="MiB to use beside the model.", min=1)] = 512,
+    device: Device = "cpu",
+    threads: Threads = 0,
+    data: DataFolder = None,
+) -> None:
+    """Propose new facts with their probabilities, and write them to a file."""
+    from pictokg.errors import ConfigError
+    from pictokg.prediction.calibration import calibration_of
+    from pictokg.prediction.completion import Completer
+    from pictokg.prediction.completion import complete as new_facts
+    from pictokg.prediction.fact_files import write_facts, writer_of
+    from pictokg.prediction.index import make_search
+    from pictokg.prediction.predictor import Predictor
+    from pictokg.run import load_run
+
+    writer_of(out)  # before the work, not after it
+    if review is not None and review.suffix not in (".html", ".htm"):
+        raise ConfigError(f"{review}: the review page is HTML; give a file that ends in .html")
+    prepare(device, threads)
+    screen = console()
+    trained = load_run(run, device=device, data=data)
+    predictor = Predictor(trained.model, trained.data)
+    predictor.calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
+    finder = make_search(trained.model, trained.data, predictor.encode, kind=search, memory=memory)
+    screen.print(f"search: {finder.description}", markup=False, soft_wrap=True)
+    with progress_bar("asking", None, "questions") as (bar, task):
+        completer = Completer(
+            predictor,
+            search=finder,
+            questions=questions,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+        facts = new_facts(
+            completer,
+            relations=relation,
+            entities=entity,
+            per_query=per_query,
+            limit=limit,
+            min_probability=min_probability,
+        )
+        kept = Kept(review_facts if review else 0)
+        count = write_facts(out, kept.passing(facts))
+    screen.print(f"{count:,} new facts in {out}", markup=False, soft_wrap=True)
+    if review is not None:
+        write_page(review, completer, kept.best(), screen)
+
+
+class Kept:
+    """Facts that pass by, the most probable of them kept for the page."""
+
+    def __init__(self, at_most: int) -> None:
+        self.at_most = at_most
+        self._facts: list[Fact] = []
+
+    def passing(self, facts: Iterator[Fact]) -> Iterator[Fact]:
+        """Give the facts on as they come."""
+        for fact in facts:
+            if self.at_most:
+                self._facts.append(fact)
+            if len(self._facts) > 50 * self.at_most > 0:
+                self._facts = self.best()
+            yield fact
+
+    def best(self) -> list[Fact]:
+        """The most probable, or those with the highest scores where there are no probabilities."""
+        ordered = sorted(self._facts, key=lambda fact: -(fact.score if fact.probability is None else fact.probability))
+        return list(islice(ordered, self.at_most))
+
+
+def write_page(path: Path, completer: Completer, facts: list[Fact], screen: Console) -> None:
+    """Write the review page and say so."""
+    from pictokg.report.review import nearest_fact, write_review
+
+    predictor = completer.predictor
+    write_review(path, predictor.data, facts, nearest_fact(predictor), predictor.calibration)
+    screen.print(f"{len(facts):,} of them to review on {path}", markup=False, soft_wrap=True)
