@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pictokg.cli.calibrate import calibrate
 from pictokg.cli.classify import classify
 from pictokg.cli.complete import complete
 from pictokg.cli.demo import demo
@@ -37,6 +38,7 @@ for verb in (
     train,
     evaluate,
     classify,
+    calibrate,
     predict,
     complete,
     explain,
