@@ -13,6 +13,7 @@ from pictokg.fusion.base import EntityEncoder, EntityTable
 from pictokg.fusion.rows import AttributeRows, PooledRows
 
 if TYPE_CHECKING:
+    from pictokg.fusion.network import Seen
     from pictokg.fusion.patches import Patches
 
 STRUCTURE = "structure"
@@ -36,7 +37,7 @@ class Gating(EntityEncoder):
     def __init__(
         self,
         structure: EntityTable,
-        tables: Mapping[str, PooledRows | AttributeRows | Patches],
+        tables: Mapping[str, PooledRows | AttributeRows | Patches | Seen],
         *,
         use_structure: bool = True,
         dropout: float = 0.0,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pictokg.errors import ConfigError, nearest
 from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import STRUCTURE, Gating
-from pictokg.fusion.rows import rows_of
+from pictokg.fusion.network import Kind, tables_of
 from pictokg.models.base import Model
 from pictokg.scoring.base import ScoringFunction
 
@@ -41,6 +41,8 @@ def build(
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
     modality_dropout: float = 0.02,
+    trainable: bool = False,
+    network: Kind = "conv",
     inverse: bool = True,
 ) -> Model:
     """Entities are e = Σ_m p_m σ(b_m + U_m z_m) ∘ z_m over structure and modalities (see `fusion.gating`).
@@ -51,6 +53,8 @@ def build(
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
         dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too,
             numbers aside; modality_dropout: chance that an entity loses a whole modality in a training step.
+        trainable: train a network on raw pictures (encoder `raw`) with the rest; network: a small convolutional one or
+            vision transformer. Raw pictures without trainable go through the network as it was drawn.
         inverse: give every relation a reciprocal, so that head questions become tail questions.
     """
     allowed = [STRUCTURE, *data.tables]
@@ -60,10 +64,10 @@ def build(
             raise ConfigError(f"no modality {modality!r} in the data; {nearest(modality, allowed)}")
     function = scoring(dim)
     structure = EntityTable(data.graph.num_entities, function.entity_width)
-    tables = {name: rows_of(data.table(name)) for name in chosen if name != STRUCTURE}
+    tables = {name: data.table(name) for name in chosen if name != STRUCTURE}
     encoder = Gating(
         structure,
-        tables,
+        tables_of(tables, network, trainable=trainable),
         use_structure=STRUCTURE in chosen,
         dropout=dropout,
         structure_dropout=structure_dropout,

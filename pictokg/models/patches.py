@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pictokg.errors import ConfigError, DataWarning, nearest
 from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import STRUCTURE, Gating
+from pictokg.fusion.network import RAW
 from pictokg.fusion.patches import PatchAttention, Patches
 from pictokg.fusion.rows import rows_of
 from pictokg.models.base import Model
@@ -67,6 +68,8 @@ def build(
             raise ConfigError(f"no modality {modality!r} in the data; {nearest(modality, allowed)}")
     if attended not in chosen or attended == STRUCTURE:
         raise ConfigError(f"attended is {attended!r}, which is not among the tables fused: {', '.join(chosen)}")
+    if RAW.search(data.table(attended).name):
+        raise ConfigError("patches attends to encoded rows; for raw pictures take gated with trainable=true")
     function = scoring(dim)
     patches = Patches(data.table(attended), most_patches)
     if patches.slots.slots == 1:

@@ -29,7 +29,7 @@ def names() -> list[str]:
     """List the encoders there are, by file name.
 
     >>> names()
-    ['alexnet', 'hf', 'hog', 'minilm', 'pixels', 'py', 'st', 'tfidf']
+    ['alexnet', 'hf', 'hog', 'minilm', 'pixels', 'py', 'raw', 'st', 'tfidf']
     """
     found = {path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")}
     return sorted(found - {"base"})
