@@ -47,7 +47,7 @@ def serve(
         raise ConfigError("a token has at least 8 characters, all printable ASCII without spaces")
     try:
         from pictokg.serving.app import make_app
-        from pictokg.serving.server import run_server
+        from pictokg.serving.server import make_server
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "pictokg serve") from error
     service = open_service(runs, device, threads)
@@ -55,7 +55,7 @@ def serve(
         console().print(f"warning: {host} can be reached by others and no --token is set", markup=False)
     app = make_app(service, token=token, hosts=_hosts(host, allow_host or []))
     console().print(f"the page: http://{'localhost' if host in LOOPBACK else host}:{port}/", markup=False)
-    run_server(app, host, port, log_level.upper())
+    make_server(app, host, port, log_level.upper()).run()
 
 
 def open_service(runs: list[Path], device: str, threads: int) -> Service:

@@ -47,8 +47,8 @@ class PatientProtocol(H11Protocol):
             self._deadline = None
 
 
-def run_server(app: Gate, host: str, port: int, log_level: str = "INFO") -> None:
-    """Serve until SIGINT or SIGTERM; requests at work are finished first, for a bounded time."""
+def make_server(app: Gate, host: str, port: int, log_level: str = "INFO") -> uvicorn.Server:
+    """A server whose `run` serves until SIGINT or SIGTERM; requests at work are finished first, for a bounded time."""
     options: dict[str, Any] = {
         "log_config": configuration(log_level),
         "access_log": False,  # the gate logs requests
@@ -61,4 +61,4 @@ def run_server(app: Gate, host: str, port: int, log_level: str = "INFO") -> None
         "timeout_graceful_shutdown": SECONDS_TO_FINISH,
         "h11_max_incomplete_event_size": 32 * 1024,
     }
-    uvicorn.Server(uvicorn.Config(app, host=host, port=port, **options)).run()
+    return uvicorn.Server(uvicorn.Config(app, host=host, port=port, **options))

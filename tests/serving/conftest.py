@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +17,10 @@ from starlette.testclient import TestClient
 import pictokg
 from pictokg.datasets.dataset import Dataset
 from pictokg.serving.app import make_app
+from pictokg.serving.gate import Gate
 from pictokg.serving.limits import Limits
 from pictokg.serving.served import Served, Service
+from pictokg.serving.server import make_server
 
 
 def write_picture(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (24, 16)) -> Path:
@@ -51,6 +55,40 @@ def served(pictured: Dataset) -> list[Served]:
 def client(served: list[Served]) -> Iterator[TestClient]:
     with TestClient(make_app(Service.of(served))) as found:
         yield found
+
+
+class Live:
+    """The service on a port of its own, as `pictokg serve` runs it, in a thread."""
+
+    def __init__(self, app: Gate) -> None:
+        self.server = make_server(app, "127.0.0.1", 0, "WARNING")
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *_) -> None:
+        self.server.should_exit = True
+        self.thread.join(20)
+        assert not self.thread.is_alive(), "the server did not end"
+
+
+@pytest.fixture(scope="module")
+def live(served: list[Served]) -> Iterator[str]:
+    with Live(make_app(Service.of(served), hosts=["127.0.0.1", "localhost"])) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def hurried(served: list[Served]) -> Iterator[str]:
+    """A service that gives its clients very little time and room."""
+    limits = Limits(body=2000, upload=4000, seconds_to_send=0.4)
+    with Live(make_app(Service.of(served, limits))) as address:
+        yield address
 
 
 @pytest.fixture
