@@ -12,7 +12,7 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -157,7 +157,7 @@ class Reception:
         )
 
 
-def dict_of(mapping: Mapping[str, object]) -> dict:  # type: ignore[type-arg]
+def dict_of(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping itself where it is a dictionary already, which is the usual case."""
     return mapping if isinstance(mapping, dict) else dict(mapping)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 STRUCTURE, FACTS = "structure", "facts"
 PLACE = re.compile(r"patch (\d+),(\d+)$")
 AT_ONCE = 1 << 24  # numbers of feature rows held together
+
+
+@runtime_checkable
+class Attends(Protocol):
+    """An encoder whose relations look at the rows of one modality, as `fusion.patches`."""
+
+    attended: str
+
+    def attention(self, ids: Tensor, relation: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of the feature table, and the weight of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,9 @@ class Pieces:
         if not tables:
             return structure * has.unsqueeze(1)
         twin = over(self._encoder, tables)
-        known, presence = twin.rows(torch.arange(len(first), device=self.model.device))
-        full = twin.fuse(structure.expand(len(first), -1), known, presence)
-        return torch.where(has.view(-1, *[1] * (full.dim() - 1)), full, twin.fuse(None, known, presence))
+        gathered, presence = twin.rows(torch.arange(len(first), device=self.model.device))
+        full = twin.fuse(structure.expand(len(first), -1), gathered, presence)
+        return torch.where(has.view(-1, *[1] * (full.dim() - 1)), full, twin.fuse(None, gathered, presence))
 
     @torch.no_grad()
     def attention(self, relation: Tensor) -> dict[str, Float[np.ndarray, " rows"]]:
@@ -123,7 +133,7 @@ class Pieces:
             features = rows["image"] if twin.within_ball else _unit(rows["image"])
             weights = twin.attention(structure, twin.project(features), presence["image"])
             return {"image": weights.cpu().numpy()}
-        if hasattr(twin, "attention") and hasattr(twin, "attended"):
+        if isinstance(twin, Attends):
             places, weights = twin.attention(zero, relation)
             found = np.zeros(len(self.tables[twin.attended].values), dtype=np.float32)
             found[places.cpu().numpy()] = weights.cpu().numpy()

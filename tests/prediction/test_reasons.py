@@ -137,9 +137,11 @@ def test_windows_share_what_the_removal_of_their_picture_costs(data):
 def test_the_rank_leaves_out_other_known_answers(data):
     predictor = predictor_of("gated", data, dim=6)
     head, relation, tail = data.graph.split("train")[0].tolist()
-    scores = predictor.model.score(Query(torch.tensor([head]), torch.tensor([relation]), None), torch.arange(12))[0]
+    scores = predictor.model.score(Query(torch.tensor([head]), torch.tensor([relation]), None), torch.arange(12))[
+        0
+    ].tolist()
     known = {triple[2] for triple in data.graph.triples().tolist() if triple[:2] == [head, relation]} - {tail}
-    better = sum(float(scores[other]) > float(scores[tail]) for other in range(12) if other not in known)
+    better = sum(scores[other] > scores[tail] for other in range(12) if other not in known)
     found = explain(predictor, (f"e{head}", f"r{relation}", f"e{tail}"))
     assert (found.rank, found.known, found.entities) == (1 + better, True, 12)
 
