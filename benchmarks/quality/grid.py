@@ -4,8 +4,10 @@
     python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --out runs/quality --table     # only print
 
 A plan names the protocol, the seeds and the rows: model, settings, for models with several score terms which of them to
-rank with, and where a row starts from the vectors of another (`start`), which must stand before it. Finished
-(row, seed) pairs are kept, so a killed grid goes on; several processes may share a folder.
+rank with, where a row starts from the vectors of another (`start`), which must stand before it, and features other than
+the plan's (`features`). Finished (row, seed) pairs are kept, so a killed grid goes on; several processes may share a
+folder. A plan for several data sets keeps those that it does not name in folders of their own. `--epochs 1` tries
+whether every row starts, in a folder of its own, too.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from pictokg.graph.names import write_names
 SHOWN = ("mrr", "hits@1", "hits@3", "hits@10", "mr")
 
 
-def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies: bool) -> None:
+def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies: bool, epochs: int = 0) -> None:
     """Train one row with one seed, evaluate it on test under each set of terms, write the figures."""
     from pictokg.assembly import build_model, build_trainer
     from pictokg.config import configure
@@ -34,6 +36,8 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies
     from pictokg.training.warm_start import warm_start
 
     settings = [*row.get("settings", {}).items(), ("training.seed", seed)]
+    if epochs:
+        settings.append(("training.epochs", epochs))
     config = configure(row["model"], settings=settings)
     model = build_model(config, data, seed=seed)
     if "start" in row:
@@ -83,7 +87,7 @@ def print_table(plan: dict[str, Any], out: Path) -> None:
             cells = [row["name"] + (f" {terms.upper()}" if terms else ""), str(len(results))]
             cells.append(spread([result["valid_mrr"] for result in results]))
             cells += [spread([test["metrics"][key] for test in tests]) for key in SHOWN]
-            cells += [spread([test["slices"][name]["mrr"] for test in tests]) for name in groups]
+            cells += [spread([test["slices"].get(name, {}).get("mrr") for test in tests]) for name in groups]
             cells += [spread([test["accuracy"][name] for test in tests]) for name in accuracies]
             print("| " + " | ".join([*cells, f"{mean(result['seconds'] for result in results):.0f}"]) + " |")
 
@@ -112,9 +116,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds of the plan")
     parser.add_argument("--table", action="store_true", help="print the table of what is finished, run nothing")
+    parser.add_argument("--rows", nargs="+", help="only these rows of the plan")
+    parser.add_argument("--epochs", type=int, default=0, help="a trial of so many epochs, instead of the rows' own")
     arguments = parser.parse_args()
     plan = tomllib.loads(arguments.plan.read_text())
-    out = arguments.out / arguments.plan.stem
+    source = arguments.data or plan["data"]
+    other = "" if Path(source).name == Path(plan["data"]).name else f"-{Path(source).name}"
+    out = arguments.out / f"{arguments.plan.stem}{other}{'-trial' if arguments.epochs else ''}"
+    if arguments.rows:
+        plan["rows"] = [row for row in plan["rows"] if row["name"] in arguments.rows]
     if not arguments.table:
         import torch
 
@@ -123,7 +133,7 @@ def main() -> None:
         keep_freed_memory()
         if arguments.threads:
             torch.set_num_threads(arguments.threads)
-        data = load(arguments.data or plan["data"], plan.get("features", {}))
+        loaded: dict[str, Any] = {}
         for seed in arguments.seeds or plan["seeds"]:
             for row in plan["rows"]:
                 file = out / f"{row['name']}-{seed}.json"
@@ -133,8 +143,12 @@ def main() -> None:
                 out.mkdir(parents=True, exist_ok=True)
                 claim.touch()
                 print(f"{row['name']}, seed {seed}", flush=True)
+                features = {**plan.get("features", {}), **row.get("features", {})}
                 try:
-                    run_row(row, seed, data, file, classifies=plan.get("classify", False))
+                    if str(features) not in loaded:
+                        loaded[str(features)] = load(source, features)
+                    data = loaded[str(features)]
+                    run_row(row, seed, data, file, classifies=plan.get("classify", False), epochs=arguments.epochs)
                 finally:
                     claim.unlink(missing_ok=True)
     print_table(plan, out)
