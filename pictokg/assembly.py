@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pictokg.sampling.base import Sampler
     from pictokg.scoring.base import ScoringFunction
     from pictokg.training.fit import Progress
+    from pictokg.training.partitioned import PartitionedTrainer
 
 
 def build(model: str, data: Dataset, *, seed: int = 0, **options: Any) -> Model:
@@ -108,6 +109,25 @@ def build_trainer(
     objective = build_objective(config)
     give_generators(objective.sampler, model, data, seed=options.seed)
     return Trainer(model, data, objective, optimiser, options, on_batch)
+
+
+def build_partitioned(config: Config, data: Dataset, path: Path, memory_budget: int) -> PartitionedTrainer:
+    """Make the trainer of a model whose entity table may be larger than memory (see `training.partitioned`).
+
+    Args:
+        config: as for `build_trainer`, of a model whose entities are plain rows.
+        path: the file for the table and its optimiser's state; a .npy file, written over.
+        memory_budget: MiB for the rows, and their state, that are in memory at a time.
+    """
+    from pictokg.training.partitioned import OnDisk, PartitionedTrainer
+    from pictokg.training.partitions import Partitions
+
+    options, optimiser = TrainingOptions(**config.options("training")), OptimiserOptions(**config.sections["optimiser"])
+    width = build_model(config, Partitions.plan(2, 1, 2).local(data)).encoder.structure.weight.shape[1]
+    state = {"row_adagrad": 1, "sgd": 0}.get(optimiser.name, width)
+    partitions = Partitions.plan(data.graph.num_entities, 4 * (width + state), memory_budget << 20, options.seed)
+    model = build_model(config, partitions.local(data), seed=options.seed)
+    return PartitionedTrainer(model, data, build_objective(config), optimiser, options, OnDisk(path, partitions))
 
 
 def give_generators(sampler: Sampler, model: Model, data: Dataset, *, seed: int = 0) -> None:

@@ -1,0 +1,186 @@
+"""Training on an entity table that is larger than memory: two partitions of it at a time, all pairs once an epoch.
+
+A triple is learned while the partitions of its head and tail are both in memory, as in PyTorch-BigGraph and Marius
+(Lerer et al., MLSys 2019; Mohoney et al., OSDI 2021); negatives are drawn from what is there. The rows of the optimiser
+travel with those of the table. Everything else is a training run as any other.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pictokg.errors import ConfigError
+from pictokg.files import write_atomically
+from pictokg.sampling.uniform import Uniform
+from pictokg.training.checkpoint import load_optimiser_state, load_tensors, optimiser_state, save_tensors
+from pictokg.training.fused import step_of, why_not
+from pictokg.training.loop import Trainer, TrainingOptions
+from pictokg.training.partitions import Partitions, Swap
+
+if TYPE_CHECKING:
+    from pictokg.datasets.dataset import Dataset
+    from pictokg.models.base import Model
+    from pictokg.training.optimiser import OptimiserOptions
+    from pictokg.training.step import Objective
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Where the table lies, and how it is cut."""
+
+    path: Path
+    partitions: Partitions
+
+
+class PartitionedTrainer(Trainer):
+    """A trainer whose model holds two partitions of the entities; the others lie in a file.
+
+    Args:
+        model: made for `partitions.local(data)`, whose "entities" are the rows in memory.
+        data: the whole graph; its training split is learned from.
+        objective, optimiser, options: as of any trainer that takes the fused step, with uniform negatives.
+        disk: where the table lies; the file is made, and written over.
+
+    Raises:
+        ConfigError: a choice that needs more than the rows of two partitions.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Dataset,
+        objective: Objective,
+        optimiser: OptimiserOptions,
+        options: TrainingOptions,
+        disk: OnDisk,
+    ) -> None:
+        if not isinstance(objective.sampler, Uniform):
+            kind = type(objective.sampler).__name__
+            raise ConfigError(f"sampler {kind} cannot draw from a part of the entities; choose sampler uniform")
+        partitions = disk.partitions
+        super().__init__(model, partitions.local(data), objective, optimiser, options)
+        if self.fused is None:
+            reason = why_not(model, objective, self.optimisers, options) or "kernels=off"
+            raise ConfigError(f"training larger than memory needs the fused step, which {reason} rules out")
+        place = torch.from_numpy(partitions.place)
+        self.triples = torch.from_numpy(data.graph.split("train").astype("int64"))
+        self.triples[:, 0], self.triples[:, 2] = place[self.triples[:, 0]], place[self.triples[:, 2]]
+        table = model.encoder.structure.weight
+        self.swap = Swap(disk.path, partitions, table, step_of(table, self.optimisers, 0.0).sums)
+        self.swap.create(self._first_rows())
+        self._done = 0
+
+    def _first_rows(self) -> Iterator[Tensor]:
+        """The initial rows of each partition, from a generator of its own."""
+        table, relations = self.model.encoder.structure.weight, self.model.relations.weight
+        for number, size in enumerate(np.diff(self.swap.partitions.starts).tolist()):
+            generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + number)
+            rows = torch.empty(size, table.shape[1])
+            self.model.scoring.initialise(rows, torch.empty_like(relations), generator)
+            yield rows
+
+    def _epoch(self) -> float:
+        """All pairs of partitions, and for each its triples in a random order; the mean loss."""
+        self.model.train()
+        total, self._done = 0.0, 0
+        seed = self.options.seed * 1_000_003 + self.epoch
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.context.generator.manual_seed(seed)
+            pairs = list(self.swap.partitions.pairs(self.context.generator))
+            for pair, rows in zip(pairs, self._triples_of(pairs), strict=True):
+                if len(rows):
+                    self.swap.hold(pair)
+                    total += self._bucket(rows)
+        self.swap.flush()
+        self.context.epoch += 1
+        return total / len(self.triples)
+
+    def _triples_of(self, pairs: list[tuple[int, int]]) -> tuple[Tensor, ...]:
+        """Rows of the triples of each pair; those within one partition go with the first pair that has it."""
+        visit = torch.full((len(self.swap.partitions),) * 2, -1)
+        for number, (one, two) in enumerate(pairs):
+            visit[one, two] = visit[two, one] = number
+            for part in (one, two):
+                if visit[part, part] < 0:
+                    visit[part, part] = number
+        order = torch.randperm(len(self.triples), generator=self.context.generator)
+        of = self.swap.partitions.of
+        number = visit[of(self.triples[:, 0].contiguous()), of(self.triples[:, 2].contiguous())][order]
+        sizes = number.bincount(minlength=len(pairs)).tolist()
+        return order[number.argsort(stable=True)].split(sizes)
+
+    def _bucket(self, rows: Tensor) -> float:
+        """Learn the triples of the pair in memory; the sum of their losses."""
+        offsets, self.context.pool = self.swap.offsets(), self.swap.ids()
+        total = 0.0
+        for part in rows.split(self.options.batch_size):
+            triples = self.triples[part]
+            for slot in (0, 2):
+                places = triples[:, slot].contiguous()
+                triples[:, slot] = places + offsets[self.swap.partitions.of(places)]
+            total += self._step(triples) * len(part)
+            self._done += len(part)
+            self.on_batch(self._done)
+        return total
+
+    def _progress(self) -> float:
+        return min(1.0, (self.epoch + self._done / len(self.triples)) / self.options.epochs)
+
+    def publish(self, model: Model) -> None:
+        """Write what was learned into a model of the whole graph, whose own table may be memory-mapped."""
+        self.swap.flush()
+        with torch.no_grad():
+            model.relations.weight.copy_(self.model.relations.weight)
+            for entities, rows in self.swap.blocks():
+                model.encoder.structure.weight[torch.from_numpy(entities)] = torch.from_numpy(rows)
+
+    def save(self, folder: Path) -> None:
+        """Write what a resumed run needs: the table as a copy of its file, then all else, which names that copy."""
+        self.swap.flush()
+        copy, clock = f"entities-{self.epoch}.npy", {"epoch": self.epoch, "step": self.context.step}
+        write_atomically(folder / copy, lambda temporary: shutil.copyfile(self.swap.path, temporary))
+        tensors = {f"model/{name}": value for name, value in self._beside_rows().items()}
+        tensors |= {f"optimiser/{name}": value for name, value in self._states().items()}
+        save_tensors(folder / "last.safetensors", tensors, {"clock": clock, "entities": copy})
+        for old in folder.glob("entities-*.npy"):
+            if old.name != copy:
+                old.unlink()
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` wrote."""
+        tensors, notes = load_tensors(folder / "last.safetensors")
+        self.swap.forget()
+        shutil.copyfile(folder / notes["entities"], self.swap.path)
+        with torch.no_grad():
+            for name, value in self._beside_rows().items():
+                value.copy_(tensors[f"model/{name}"])
+        table = self.model.encoder.structure.weight
+        sums = step_of(table, self.optimisers, 0.0).sums
+        states = {name.split("/", 1)[1]: value for name, value in tensors.items() if name.startswith("optimiser/")}
+        load_optimiser_state(self.optimisers, {**optimiser_state(self.optimisers), **states})
+        for part, _ in self.optimisers.parts:  # the state of rows in memory is the swap's own tensor, not a copy
+            if table in part.state and "sum" in part.state[table]:
+                part.state[table]["sum"] = sums
+        self.context.epoch, self.context.step = notes["clock"]["epoch"], notes["clock"]["step"]
+
+    def _beside_rows(self) -> dict[str, Tensor]:
+        """Parameters and buffers that are no rows of entities."""
+        table = self.model.encoder.structure.weight
+        return {name: value for name, value in self.model.state_dict(keep_vars=True).items() if value is not table}
+
+    def _states(self) -> dict[str, Tensor]:
+        """The optimisers' state, without that of rows of entities, which lies beside them on disk."""
+        table, on_disk = self.model.encoder.structure.weight, set()
+        for number, (part, _) in enumerate(self.optimisers.parts):
+            owned = [parameter for group in part.param_groups for parameter in group["params"]]
+            on_disk |= {f"{number}.{place}.sum" for place, parameter in enumerate(owned) if parameter is table}
+        return {name: value for name, value in optimiser_state(self.optimisers).items() if name not in on_disk}
