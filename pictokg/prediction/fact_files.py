@@ -91,7 +91,7 @@ def _write_parquet(path: Path, facts: Iterator[Fact]) -> None:
     import polars as pl
 
     with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        parts = []
+        parts: list[Path] = []
         while block := list(islice(facts, BLOCK)):
             parts.append(Path(folder) / f"{len(parts)}.parquet")
             _frame(block).write_parquet(parts[-1])

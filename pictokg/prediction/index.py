@@ -28,6 +28,7 @@ _NARROW = 8  # candidates that are fewer than one in so many entities are scanne
 _BLOCK = 65_536
 _SAMPLE = 100  # triples that recall is measured on, as questions of both sides
 _MOST = 1024  # neighbours asked for at once
+_QUESTIONS = 128  # asked at a time: the vectors of all their neighbours are gathered
 
 
 def why_not_indexed(model: Model) -> str:
@@ -116,34 +117,36 @@ class Index:
         if candidates is not None and len(candidates) * _NARROW < entities:
             return self.scan.top(query, k, candidates=candidates, exclude=exclude)
         query, k = query.to(device), min(k, entities if candidates is None else len(candidates))
-        share = 1.0 if candidates is None else entities / len(candidates)
-        left_out = 0 if exclude is None or not len(query) else int(exclude.count(query).max())
-        ids = self._nearest(query, min(_MOST, entities, math.ceil((k + left_out) * share) + 8))
-        valid = ids >= 0
-        if exclude is not None:
-            valid &= ~exclude.contains(query, ids)
+        allowed = None
         if candidates is not None:
             allowed = torch.zeros(entities, dtype=torch.bool, device=device)
             allowed[candidates.to(device)] = True
+        best = Found(
+            torch.full((len(query), k), -1, device=device), torch.full((len(query), k), -torch.inf, device=device)
+        )
+        for start in range(0, len(query), _QUESTIONS):
+            block = slice(start, start + _QUESTIONS)
+            found = self._among_nearest(query[block], k, allowed, exclude)
+            best.ids[block, : found.ids.shape[1]], best.scores[block, : found.ids.shape[1]] = found
+        short = (best.ids < 0).any(dim=1).nonzero().squeeze(1)
+        if len(short):
+            best.ids[short], best.scores[short] = self.scan.top(query[short], k, candidates=candidates, exclude=exclude)
+        return best
+
+    def _among_nearest(self, query: Query, k: int, allowed: Tensor | None, exclude: Known | None) -> Found:
+        """The best of the nearest that are neither excluded nor of another kind; as few as there are."""
+        share = 1.0 if allowed is None else len(allowed) / int(allowed.sum())
+        left_out = 0 if exclude is None else int(exclude.count(query).max())
+        wanted = math.ceil((k + left_out) * share) + 8
+        ids = self._nearest(query, min(_MOST, self.model.num_entities, wanted))
+        valid = ids >= 0
+        if exclude is not None:
+            valid &= ~exclude.contains(query, ids)
+        if allowed is not None:
             valid &= allowed[ids.clamp(min=0)]
         scores = self.model.score(query, ids.clamp(min=0), self.encode).masked_fill(~valid, -torch.inf)
         values, places = scores.topk(min(k, ids.shape[1]), dim=1)
-        found = Found(ids.gather(1, places).masked_fill(values == -torch.inf, -1), values)
-        short = (found.ids < 0).any(dim=1) if found.ids.shape[1] == k else torch.ones(len(query), dtype=torch.bool)
-        return found if not short.any() else self._completed(query, k, found, short, candidates, exclude)
-
-    def _completed(
-        self, query: Query, k: int, found: Found, short: Tensor, candidates: Tensor | None, exclude: Known | None
-    ) -> Found:
-        """Scan for the questions to which the index found fewer than k answers."""
-        rows = short.nonzero().squeeze(1).to(query.given[0].device)
-        rest = self.scan.top(query[rows], k, candidates=candidates, exclude=exclude)
-        ids = torch.full((len(query), k), -1, device=rest.ids.device)
-        scores = torch.full((len(query), k), -torch.inf, device=rest.ids.device)
-        width = found.ids.shape[1]
-        ids[:, :width], scores[:, :width] = found.ids, found.scores
-        ids[rows], scores[rows] = rest.ids, rest.scores
-        return Found(ids, scores)
+        return Found(ids.gather(1, places).masked_fill(values == -torch.inf, -1), values)
 
     def _build(self, seed: int) -> tuple[str, Any]:
         faiss, entities = self._faiss, self.model.num_entities

@@ -124,12 +124,23 @@ def _answer_counts(triples: np.ndarray, num_entities: int, num_relations: int) -
     """Sparse (N, 2 R): how many distinct answers each entity has to each question."""
     from scipy.sparse import csr_array
 
-    head, relation, tail = np.unique(triples, axis=0).astype(np.int64).T
+    head, relation, tail = _distinct(triples, num_entities, num_relations)
     rows, columns = np.concatenate([head, tail]), np.concatenate([2 * relation, 2 * relation + 1])
     shape = (num_entities, 2 * num_relations)
     counts = csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
     counts.sum_duplicates()
     return counts
+
+
+def _distinct(triples: np.ndarray, num_entities: int, num_relations: int) -> np.ndarray:
+    """Each triple once: (3, n). As one number a triple where that fits, because rows sort ten times slower."""
+    if num_entities * num_entities * num_relations >= 2**63:
+        return np.unique(triples, axis=0).astype(np.int64).T
+    head, relation, tail = triples.astype(np.int64).T
+    packed = np.unique((head * num_relations + relation) * num_entities + tail)
+    head, tail = np.divmod(packed, num_entities)
+    head, relation = np.divmod(head, num_relations)
+    return np.stack([head, relation, tail])
 
 
 def _habits(answers: Any, asked: np.ndarray, num_entities: int) -> tuple[np.ndarray, Any, np.ndarray]:

@@ -16,7 +16,7 @@ from pictokg.features.encoders.base import Encoded, digest, load_state, one_thre
 from pictokg.files import write_text
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
     from pictokg.features.encoders.base import Item
