@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pictokg.errors import ConfigError, MissingExtraError
 from pictokg.graph.query import Query, Side, ask
-from pictokg.models._factored import expect, similarity_of
+from pictokg.models._factored import expect_of_shared, shared_similarity_of, shared_vectors
 from pictokg.prediction.search import Found, Scan, Search
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _QUESTIONS = 128  # asked at a time: the vectors of all their neighbours are gat
 
 def why_not_indexed(model: Model) -> str:
     """Say why the answers of a model are no nearest neighbours that an index can find; "" when they are."""
-    if similarity_of(model) in METRICS:
+    if shared_similarity_of(model) in METRICS:
         return ""
     name = type(model.scoring).__name__
     if len(model.encoder.views) > 1:
@@ -104,7 +104,7 @@ class Index:
         self.effort, self.recall = self._tune(data, target, seed)
         effort = f", {'nprobe' if self.kind.startswith('IVF') else 'efSearch'} {self.effort}" if self.effort else ""
         self.description = (
-            f"faiss {self.kind} of {self.model.num_entities:,} entities by {similarity_of(self.model)}{effort};"
+            f"faiss {self.kind} of {self.model.num_entities:,} entities by {shared_similarity_of(self.model)}{effort};"
             f" recall@10 {self.recall:.3f} on {2 * _SAMPLE} questions of the graph"
         )
 
@@ -150,8 +150,8 @@ class Index:
 
     def _build(self, seed: int) -> tuple[str, Any]:
         faiss, entities = self._faiss, self.model.num_entities
-        width = self.encode(torch.zeros(1, dtype=torch.long, device=self.model.device)).shape[-1]
-        metric = getattr(faiss, METRICS[similarity_of(self.model)])
+        width = self._vectors(torch.zeros(1, dtype=torch.long)).shape[1]
+        metric = getattr(faiss, METRICS[shared_similarity_of(self.model)])
         cells = 2 ** round(math.log2(4 * math.sqrt(entities)))
         kind = "HNSW32,Flat" if entities <= _GRAPH_SIZE else f"IVF{cells},Flat"
         faiss.omp_set_num_threads(torch.get_num_threads())
@@ -164,8 +164,10 @@ class Index:
             index.add(self._vectors(part))
         return kind.split(",")[0], index
 
+    @torch.no_grad()
     def _vectors(self, ids: Tensor) -> Float[np.ndarray, "n e"]:
-        return self.encode(ids.to(self.model.device)).float().cpu().contiguous().numpy()
+        vectors = shared_vectors(self.model, self.encode(ids.to(self.model.device)))
+        return vectors.float().cpu().contiguous().numpy()
 
     def _tune(self, data: Dataset, target: float, seed: int) -> tuple[int, float]:
         """Double the effort until the recall reaches the target: (effort, recall)."""
@@ -197,7 +199,7 @@ class Index:
     def _nearest(self, query: Query, count: int) -> Int[Tensor, "batch count"]:
         """The nearest entities to what each question expects, −1 where fewer are found."""
         with torch.no_grad():
-            expected = expect(self.model, query, self.encode).float().cpu().contiguous().numpy()
+            expected = expect_of_shared(self.model, query, self.encode).float().cpu().contiguous().numpy()
         self._faiss.omp_set_num_threads(torch.get_num_threads())
         return torch.from_numpy(self._index.search(expected, count)[1]).to(self.model.device)
 

@@ -33,7 +33,8 @@ def indexed(data, name, monkeypatch=None, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("distmult", {}), ("complex", {}), ("transe", {"norm": 1}), ("transe", {"norm": 2})]
+    ("name", "options"),
+    [("distmult", {}), ("complex", {}), ("gated", {}), ("transe", {"norm": 1}), ("transe", {"norm": 2})],
 )
 @pytest.mark.parametrize("cells", [False, True])
 def test_recall_reaches_its_target_and_is_what_comparing_gives(data, name, options, cells, monkeypatch):
