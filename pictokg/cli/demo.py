@@ -66,6 +66,7 @@ def demo(
         return
     _print_table(summary)
     console().print(f"report: {out / 'report.html'}   figures: {out / 'summary.json'}", markup=False)
+    console().print(f"ask it on a page: {serve_command(out, summary)}", markup=False, soft_wrap=True)
 
 
 def run_demo(
@@ -93,6 +94,14 @@ def run_demo(
     assert best is not None, "a demo has trials"
     facts = find_new_facts(Predictor(best[2], data))
     return _write(out, data, seed, results, facts, best[1])
+
+
+def serve_command(out: Path, summary: Mapping[str, Any]) -> str:
+    """The command that opens the page on the best run, with the best of those that know triples alone beside it."""
+    program = Path(sys.argv[0]).parent / "pictokg"  # in the virtual environment that `make demo` made
+    others = [name for name in ("complex", "transe") if name in summary["models"] and name != summary["predicted_by"]]
+    runs = [out / name for name in (summary["predicted_by"], *others[:1])]
+    return " ".join([str(program) if program.exists() else "pictokg", "serve", *map(str, runs)])
 
 
 def claim(out: Path, names: list[str]) -> None:

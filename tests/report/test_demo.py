@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pictokg.cli.demo import MARKER, SHOWN, TRIALS, Trial, claim, run_demo
+from pictokg.cli.demo import MARKER, SHOWN, TRIALS, Trial, claim, run_demo, serve_command
 from pictokg.config import configure
 from pictokg.datasets.glyphs import generate
 from pictokg.errors import DataError
@@ -108,3 +108,12 @@ def test_a_marker_that_is_not_ours_removes_nothing(tmp_path: Path, marker: str):
 def test_settings_of_the_demo_are_settings_there_are():
     for trial in TRIALS.values():
         configure(trial.model, settings=list(trial.settings.items()))
+
+
+def test_demo_ends_with_the_command_that_opens_the_page_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "pictokg")])
+    summary = {"models": {"transe": {}, "complex": {}, "gated-text": {}}, "predicted_by": "gated-text"}
+    out = Path("runs/demo")
+    assert serve_command(out, summary) == "pictokg serve runs/demo/gated-text runs/demo/complex"
+    (tmp_path / "pictokg").touch()
+    assert serve_command(out, {**summary, "models": {}}) == f"{tmp_path}/pictokg serve runs/demo/gated-text"
