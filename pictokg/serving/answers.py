@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from pictokg.prediction.predictor import Answer
 from pictokg.serving import schema
+from pictokg.serving.asking import ask
 from pictokg.serving.computing import compute
 from pictokg.serving.problems import responses
 from pictokg.serving.served import Served, finite
@@ -42,9 +43,7 @@ async def _answer(request: Request, asked: schema.AskedMany) -> list[schema.Answ
     request.app.state.metrics.questions.labels(run.name).inc(len(asked.questions))
 
     def work() -> list[schema.Answered]:
-        slots = [question.slots for question in asked.questions]
-        types = run.types if asked.fitting else None
-        answered = run.predictor.answers(slots, asked.k, new_only=asked.new_only, types=types)
+        answered = ask(run, asked)
         return [
             schema.Answered.model_construct(
                 head=question.head,

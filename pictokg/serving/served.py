@@ -15,6 +15,7 @@ from pictokg.errors import ConfigError
 from pictokg.prediction.calibration import calibration_of
 from pictokg.prediction.candidates import ObservedTypes
 from pictokg.prediction.completion import Completer, Fact, complete
+from pictokg.prediction.index import make_search
 from pictokg.prediction.newcomers import Reception
 from pictokg.prediction.predictor import Predictor
 from pictokg.serving.facts import FactIndex
@@ -43,6 +44,7 @@ class Served:
         self.predictor = Predictor(model, data)
         if folder is not None:
             self.predictor.calibration = calibration_of(folder, model, data, encode=self.predictor.encode)
+        self.search = make_search(model, data, self.predictor.encode)
         self._proposals: dict[tuple[tuple[str, ...], tuple[str, ...], int], list[Fact]] = {}
         self.facts = FactIndex(graph)
         entities = graph.entities.names
@@ -102,7 +104,7 @@ class Served:
 
     @cached_property
     def _completer(self) -> Completer:
-        return Completer(self.predictor, questions=QUESTIONS)
+        return Completer(self.predictor, search=self.search, questions=QUESTIONS)
 
     def check(self, head: str | None, relation: str | None, tail: str | None) -> None:
         """UnknownNameError where a given name is none of the graph's."""

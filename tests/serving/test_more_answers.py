@@ -115,3 +115,24 @@ def test_uploads_are_bounded(strict: TestClient):
     files = [("pictures", ("a.png", b"x" * 60_000, "image/png"))]
     refused = strict.post("/newcomers", files=files, headers={"Authorization": "Bearer open-sesame"})
     assert refused.status_code == 413
+
+
+def test_an_index_gives_the_answers_of_a_scan(served: list[Served], monkeypatch: pytest.MonkeyPatch):
+    """With an index that looks at everything, names, scores and known facts are those of the predictor."""
+    from pictokg.prediction.search import Scan
+    from pictokg.serving.asking import ask
+    from pictokg.serving.schema import AskedMany
+
+    class Index:
+        def __init__(self, run: Served) -> None:
+            self.top = Scan(run.model, run.predictor.encode).top
+
+    run = served[1]
+    questions = [{"head": "e1", "relation": "r0"}, {"relation": "r1", "tail": "e2"}, {"head": "e1", "tail": "e2"}]
+    for new_only in (False, True):
+        asked = AskedMany(questions=questions, k=7, new_only=new_only)
+        direct = run.predictor.answers([question.slots for question in asked.questions], 7, new_only=new_only)
+        monkeypatch.setattr(run, "search", Index(run))
+        for own, found in zip(direct, ask(run, asked), strict=True):
+            assert [(a.name, a.label, a.known) for a in own] == [(a.name, a.label, a.known) for a in found]
+            assert [a.score for a in own] == pytest.approx([a.score for a in found], abs=1e-5)
