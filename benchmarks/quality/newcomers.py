@@ -26,6 +26,7 @@ import numpy as np
 
 from benchmarks.quality.grid import spread
 from pictokg.datasets.dataset import Dataset
+from pictokg.datasets.glyphs import generate
 from pictokg.datasets.load import load, locate
 from pictokg.files import write_text
 from pictokg.graph.query import Side
@@ -234,6 +235,18 @@ def print_table(plan: dict[str, Any], out: Path) -> None:
                 print("| " + " | ".join([*cells, f"{mean(one['seconds'] for one in found):.0f}"]) + " |")
 
 
+def source_of(data: dict[str, Any], root: Path, out: Path) -> Path:
+    """The folder of a data set of the plan; some characters of glyphs, where it names ranges of them."""
+    if data["source"] != "glyphs":
+        return root / data["source"]
+    if "ranges" not in data:
+        return locate("glyphs")
+    folder = out / data["name"] / "source"
+    if not folder.exists():
+        generate(folder, characters=[chr(code) for first, last in data["ranges"] for code in range(first, last)])
+    return folder
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan", type=Path)
@@ -248,7 +261,7 @@ def main() -> None:
     for data in [] if arguments.table else plan["data"]:
         if arguments.only not in (None, data["name"]):
             continue
-        source = locate("glyphs") if data["source"] == "glyphs" else arguments.root / data["source"]
+        source = source_of(data, arguments.root, arguments.out)
         for seed in arguments.seeds or plan["seeds"]:
             held = None
             for row in [{"name": "none"}, *data["rows"]]:

@@ -261,8 +261,12 @@ class _LongerModel(Model):
         return torch.cat([self.encoder.base.encode_static(part) for part in parts]).__getitem__
 
 
-def _look_up(ids: Tensor, known: int, encode: Encode, vectors: Tensor) -> Tensor:
-    """Encodings of entities that were there before, and vectors of newcomers."""
+def _look_up(ids: Tensor | slice, known: int, encode: Encode, vectors: Tensor) -> Tensor:
+    """Encodings of entities that were there before, and vectors of newcomers; ids may be a slice, as of a tensor."""
+    if isinstance(ids, slice):
+        if ids.stop is not None and 0 <= ids.stop <= known and (ids.start or 0) >= 0:
+            return encode(ids)
+        ids = torch.arange(known + len(vectors), device=vectors.device)[ids]
     new = ids >= known
     if not new.any():
         return encode(ids)

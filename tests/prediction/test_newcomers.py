@@ -9,6 +9,8 @@ from random_data import make_data
 
 import pictokg
 from pictokg.errors import ConfigError, DataError
+from pictokg.evaluation.options import RankingOptions
+from pictokg.evaluation.ranking import rank
 from pictokg.graph.known import Known
 from pictokg.graph.query import Query
 from pictokg.prediction.longer import LongerKnown
@@ -164,3 +166,19 @@ def test_known_answers_behind_the_last_are_those_of_the_joined_triples():
 def test_what_makes_no_sense_is_refused_with_what_to_do(model, newcomer, says, data):
     with pytest.raises((ConfigError, DataError), match=says):
         with_newcomer(build(model, data, dim=6), data, newcomer)
+
+
+def test_questions_about_newcomers_are_ranked_as_any_others(data):
+    model = build("gated", data, dim=8)
+    longer, more = with_newcomer(model, data, Newcomer("new", rows=rows_of(data, 1), facts=[Fact("r0", "e3")]))
+    asked = np.array([[12, 0, 1], [2, 1, 12]], dtype=np.int32)
+    more.graph.splits["held"] = asked
+    found = rank(longer, more, "held", RankingOptions(sides=("tail",))).by("realistic")
+    for (head, relation, tail), place in zip(asked.tolist(), found, strict=True):
+        scores = longer.score(Query(torch.tensor([head]), torch.tensor([relation]), None), torch.arange(13))[0].tolist()
+        known = {row[2] for row in more.graph.triples().tolist() if row[:2] == [head, relation]} - {tail}
+        others = [score for other, score in enumerate(scores) if other not in known and other != tail]
+        assert place == 1 + sum(score > scores[tail] for score in others)
+    everyone, encode = longer.encode(torch.arange(13)), longer.encode_all()
+    for part in (slice(None), slice(3, 9), slice(5, 13)):
+        torch.testing.assert_close(encode(part), everyone[part])
