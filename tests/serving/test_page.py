@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from pictokg.serving.served import Served
 
@@ -71,7 +71,7 @@ def test_search_with_the_keyboard_leads_to_a_card(page: Page, live: str):
 
 def test_answers_are_those_of_the_model_and_say_why(page: Page, live: str, served: list[Served]):
     page.goto(f"{live}/#ask?entity=e1")
-    page.get_by_label("Relation").select_option("r0")
+    page.get_by_label("Relation", exact=True).select_option("r0")
     cards = page.get_by_role("region", name="Answers").get_by_role("listitem")
     expect(cards).to_have_count(12)
     direct = served[0].predictor.tails("e1", "r0", 12)
@@ -90,6 +90,35 @@ def test_answers_are_those_of_the_model_and_say_why(page: Page, live: str, serve
     page.get_by_role("button", name="Swap").click()
     heads = [answer.label for answer in served[0].predictor.answers([(None, "r0", "e1")], 12, new_only=True)[0]]
     expect(cards.locator(".title a").first).to_have_text(heads[0])
+
+
+def test_windows_of_a_picture_are_drawn_as_heat_where_they_lie(page: Page, live: str):
+    """The service's reasons with windows added: the upper left speaks for the answer, the lower right against it."""
+
+    def with_windows(route: Route) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        windows = [
+            {"top": 0.0, "left": 0.0, "height": 0.5, "width": 0.5, "value": 1.0},
+            {"top": 0.5, "left": 0.5, "height": 0.5, "width": 0.5, "value": -1.0},
+        ]
+        own = {"modality": "image", "key": "", "picture": 0, "share": 0.5, "removal": 0.0, "attention": 0.4}
+        found["asked"]["contributions"].insert(0, {**own, "value": 0.0, "patches": windows})
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/explain?*", with_windows)
+    page.goto(f"{live}/#ask?entity=e1&relation=r0")
+    page.get_by_role("button", name="Why entity 2?").click()
+    figure = page.get_by_role("dialog").get_by_role("figure").first
+    expect(figure).to_contain_text("attention 40 %")
+    pixels = figure.locator("canvas").evaluate(
+        "(canvas) => [[60, 60], [200, 200], [200, 60]]"
+        ".map(([x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data])"
+    )
+    warm, cold, none = pixels
+    assert warm[0] > warm[2]
+    assert cold[2] > cold[0]
+    assert none[3] == 0
 
 
 def test_the_other_run_is_asked_where_it_is_chosen(page: Page, live: str, served: list[Served]):
