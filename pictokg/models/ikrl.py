@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 MODALITIES = ("image",)
 DEFAULTS = {
-    "sampler": {"name": "unknown", "negatives": 16},
-    "loss": {"name": "margin", "margin": 4.0},
-    "optimiser": {"name": "adam", "learning_rate": 0.002},
-    "training": {"epochs": 200, "batch_size": 512, "relation_questions": True},
+    "sampler": {"name": "uniform", "negatives": 32},
+    "loss": {"name": "separate_self_adversarial", "margin": 6.0},
+    "optimiser": {"name": "adam", "learning_rate": 0.004},
+    "training": {"epochs": 200, "batch_size": 512},
 }
 TERM_SETS = {
     "all": ("ss", "si", "is", "ii"),
@@ -32,7 +32,7 @@ def build(
     *,
     dim: int = 128,
     norm: int = 1,
-    constrain: bool = True,
+    constrain: bool = False,
     aggregation: Aggregation = "attention",
     attention_gradient: bool = True,
     norm_penalty: float = 0.2,
@@ -40,9 +40,11 @@ def build(
 ) -> Model:
     """IKRL: E(h, r, t) = E_SS + E_SI + E_IS + E_II,  E_XY = ‖h_X + r − t_Y‖;  the score is −E.
 
-    Trained with one hinge on the sum of the energies and with entity and relation corruption, as the paper says. For
-    the released code's objective: loss=separate_margin, loss.weights=1,0.5,0.5,1, attention_gradient=false,
-    relation_energies=sbr, side=coin, negatives=1; for its start: training.warm_start=RUN of a transe model.
+    Trained by default with self-adversarial negatives for each energy, which suit it better than one hinge on their sum
+    with entity and relation corruption, the paper's: loss=margin, loss.margin=4, sampler=unknown, negatives=16,
+    relation_questions=true, constrain=true. For the released code's objective: loss=separate_margin,
+    loss.weights=1,0.5,0.5,1, attention_gradient=false, relation_energies=sbr, sampler=unknown, side=coin, negatives=1,
+    constrain=true. Both start from a TransE run, training.warm_start=RUN, which helps with the default as well.
 
     Args:
         data: graph with a feature table "image"; dim: width of a vector; norm: 1 or 2.

@@ -16,6 +16,7 @@ from pictokg.losses.logistic import Logistic
 from pictokg.losses.margin import Margin
 from pictokg.losses.self_adversarial import SelfAdversarial
 from pictokg.losses.separate_margin import SeparateMargin
+from pictokg.losses.separate_self_adversarial import SeparateSelfAdversarial
 from pictokg.losses.softmax import Softmax
 
 POSITIVE = torch.tensor([1.0, -0.5, 2.0])
@@ -42,6 +43,16 @@ def test_separate_margin_of_one_term_is_margin_and_of_two_is_the_sum():
     )
     apart = Margin(1.0)(Scored(POSITIVE, NEGATIVE)) + Margin(1.0)(Scored(other_positive, other_negative))
     torch.testing.assert_close(both, apart)
+
+
+def test_separate_self_adversarial_has_hard_negatives_of_each_term():
+    positive, negative = torch.tensor([[0.5, -0.5]]), torch.tensor([[[3.0, 0.0], [0.0, 3.0], [1.0, 1.0]]])
+    weight = torch.tensor([[1.0, 0.0, 1.0]])
+    separate = SeparateSelfAdversarial(2.0, 0.7, weights=[1.0, 0.25])(Scored(positive, negative, weight))
+    alone = [SelfAdversarial(2.0, 0.7)(Scored(positive[:, term], negative[..., term], weight)) for term in range(2)]
+    torch.testing.assert_close(separate, alone[0] + 0.25 * alone[1])
+    with pytest.raises(ConfigError, match="has 3 weights, the model 2 terms"):
+        SeparateSelfAdversarial(weights=[1.0, 1.0, 1.0])(Scored(positive, negative))
 
 
 def test_separate_margin_weighs_its_terms_and_wants_one_weight_each():

@@ -178,7 +178,7 @@ def test_an_entity_nobody_has_seen_is_the_average_of_its_pictures(make, data):
 
 
 def test_structure_and_relations_stay_in_the_unit_ball_and_short_rows_stay_as_they_are(make):
-    model = make()
+    model = make(constrain=True)
     with torch.no_grad():
         model.encoder.structure.weight.copy_(torch.rand(12, 4))
         model.encoder.structure.weight[::2] *= 0.1
