@@ -31,7 +31,7 @@ from pictokg.datasets.load import load, locate
 from pictokg.files import write_text
 from pictokg.graph.query import Side
 from pictokg.prediction.newcomer import Fact, Newcomer
-from pictokg.prediction.newcomers import Reception
+from pictokg.prediction.newcomers import WEIGHT, Reception
 
 KINDS = ("about", "as answer")
 
@@ -144,7 +144,7 @@ def ranks_of(model: Any, held: Held, told: dict[str, Any]) -> dict[str, float]:
         for one in held.newcomers
     ]
     able = [one for one in shown if one.images or one.label or one.text or one.facts]
-    longer, data = Reception(model, held.data, weight=told.get("weight", 1.0)).admit(able)
+    longer, data = Reception(model, held.data, weight=told.get("weight", WEIGHT)).admit(able)
     names = {one.name for one in able}
     asked = [one for one in held.questions if one[0] in names or one[2] in names]
     graph = data.graph
