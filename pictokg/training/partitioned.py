@@ -101,6 +101,7 @@ class PartitionedTrainer(Trainer):
                     self.swap.hold(pair)
                     total += self._bucket(rows)
         self.swap.flush()
+        self.swap.forget()  # which partition lies where decides what is drawn; a resumed run starts with none too
         self.context.epoch += 1
         return total / len(self.triples)
 

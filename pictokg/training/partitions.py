@@ -107,7 +107,6 @@ class Swap:
             file = np.lib.format.open_memmap(self.path, "w+", np.float32, shape) if number == 0 else self._open("r+")
             start = self.partitions.starts[number]
             file[start : start + len(part), : self._width] = part.numpy()
-            file.flush()
 
     def hold(self, pair: Pair) -> None:
         """Bring a pair of partitions into memory, writing back what has to leave."""
@@ -127,7 +126,7 @@ class Swap:
                 self._write(slot)
 
     def forget(self) -> None:
-        """Let go of what is in memory without writing it."""
+        """Let go of what is in memory without writing it back."""
         self.held = [None, None]
 
     def ids(self) -> Tensor:

@@ -114,7 +114,7 @@ def test_rows_and_their_state_travel_together(optimiser, graph, tmp_path):
 )
 def test_it_learns_what_training_in_memory_learns(model, loss, sharing, graph, tmp_path):
     choices = {"model": model, "loss": loss, "epochs": 20, "batch_size": 32, "negatives": 8, **sharing}
-    trainer = trainer_of(graph, tmp_path, **choices)
+    trainer = trainer_of(graph, tmp_path, parts=3, **choices)
     losses = [report.loss for report in trainer.epochs()]
     config = config_of(**choices)
     whole, published = (assembly.build_model(config, graph) for _ in range(2))
@@ -124,7 +124,7 @@ def test_it_learns_what_training_in_memory_learns(model, loss, sharing, graph, t
     trainer.publish(published)
     mrr = {name: evaluate(made, graph, "train").metrics["mrr"] for name, made in (("in", whole), ("out", published))}
     assert losses[-1] < losses[0]
-    assert mrr["out"] > untrained + 0.75 * (mrr["in"] - untrained) > untrained
+    assert mrr["out"] > untrained + 0.6 * (mrr["in"] - untrained) > untrained
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adagrad", "row_adagrad"])
