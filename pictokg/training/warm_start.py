@@ -32,8 +32,10 @@ def warm_start(model: Model, data: Dataset, source: Path) -> int:
     """
     if source.is_dir():
         tensors, _ = load_tensors(source / "checkpoints" / "best.safetensors")
-        relation_names = read_names(source / "relations.txt")
-        _copy(model.relations.weight, data.graph.relations, relation_names, tensors["relations.weight"], source)
+        relations, given = model.relations.weight, tensors["relations.weight"]
+        if given.shape[1] == model.encoder.structure.weight.shape[1]:  # the step from head to tail, as TransE has it:
+            relations = relations[:, : given.shape[1]]  # rows of TransH and TransR begin with it
+        _copy(relations, data.graph.relations, read_names(source / "relations.txt"), given, source)
         names, vectors = read_names(source / "entities.txt"), tensors["encoder.structure.weight"]
     else:
         names, vectors = _read_vectors(source)
