@@ -68,17 +68,7 @@ def predict(
     types = ObservedTypes(predictor.data.graph) if observed_types else None
     answered = predictor.answers(questions, k, new_only=new_only, types=types)
     if as_json:
-        results = [{"answers": [asdict(answer) for answer in answers]} for answers in answered]
-        print_json(
-            results[0]
-            if queries is None
-            else {
-                "questions": [
-                    {"head": question[0], "relation": question[1], "tail": question[2], **result}
-                    for question, result in zip(questions, results, strict=True)
-                ]
-            }
-        )
+        print_as_json(questions if queries else None, answered)
         return
     for question, answers in zip(questions, answered, strict=True):
         print_answers(question, answers)
@@ -105,6 +95,16 @@ def read_questions(path: Path) -> list[Question]:
     if not questions:
         raise DataError("holds no questions", file=path)
     return questions
+
+
+def print_as_json(questions: list[Question] | None, answered: list[list[Answer]]) -> None:
+    """Print the answers to questions, each with its question; without questions, those to the only one."""
+    results = [{"answers": [asdict(answer) for answer in answers]} for answers in answered]
+    if questions is None:
+        print_json(results[0])
+        return
+    asked = [dict(zip(("head", "relation", "tail"), question, strict=True)) for question in questions]
+    print_json({"questions": [{**question, **result} for question, result in zip(asked, results, strict=True)]})
 
 
 def print_answers(question: Question, answers: list[Answer]) -> None:
