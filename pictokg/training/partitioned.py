@@ -115,9 +115,9 @@ class PartitionedTrainer(Trainer):
                     visit[part, part] = number
         order = torch.randperm(len(self.triples), generator=self.context.generator)
         of = self.swap.partitions.of
-        number = visit[of(self.triples[:, 0].contiguous()), of(self.triples[:, 2].contiguous())][order]
-        sizes = number.bincount(minlength=len(pairs)).tolist()
-        return order[number.argsort(stable=True)].split(sizes)
+        turn = visit[of(self.triples[:, 0].contiguous()), of(self.triples[:, 2].contiguous())][order]
+        sizes = turn.bincount(minlength=len(pairs)).tolist()
+        return order[turn.argsort(stable=True)].split(sizes)
 
     def _bucket(self, rows: Tensor) -> float:
         """Learn the triples of the pair in memory; the sum of their losses."""
@@ -148,7 +148,7 @@ class PartitionedTrainer(Trainer):
         """Write what a resumed run needs: the table as a copy of its file, then all else, which names that copy."""
         self.swap.flush()
         copy, clock = f"entities-{self.epoch}.npy", {"epoch": self.epoch, "step": self.context.step}
-        write_atomically(folder / copy, lambda temporary: shutil.copyfile(self.swap.path, temporary))
+        write_atomically(folder / copy, self._copy_to)
         tensors = {f"model/{name}": value for name, value in self._beside_rows().items()}
         tensors |= {f"optimiser/{name}": value for name, value in self._states().items()}
         save_tensors(folder / "last.safetensors", tensors, {"clock": clock, "entities": copy})
@@ -172,6 +172,9 @@ class PartitionedTrainer(Trainer):
             if table in part.state and "sum" in part.state[table]:
                 part.state[table]["sum"] = sums
         self.context.epoch, self.context.step = notes["clock"]["epoch"], notes["clock"]["step"]
+
+    def _copy_to(self, path: Path) -> None:
+        shutil.copyfile(self.swap.path, path)
 
     def _beside_rows(self) -> dict[str, Tensor]:
         """Parameters and buffers that are no rows of entities."""
