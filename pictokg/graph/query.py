@@ -39,7 +39,7 @@ class Query:
     @property
     def side(self) -> Side:
         """The slot that is asked for."""
-        return Side((self.head, self.relation, self.tail).index(None))
+        return Side.HEAD if self.head is None else Side.RELATION if self.relation is None else Side.TAIL
 
     @property
     def given(self) -> tuple[Tensor, Tensor]:

@@ -112,7 +112,8 @@ class Predictor:
         query = self._query(questions, side)
         vocabulary = self.data.graph.relations if side is Side.RELATION else self.data.graph.entities
         candidates = torch.arange(len(vocabulary), device=self.model.device)
-        scores = self.model.score(query, candidates, self.encode)
+        every = slice(None)  # the look-up gives all encodings in place, and would copy them for as many ids
+        scores = self.model.score(query, candidates, lambda ids: self.encode(every if ids is candidates else ids))
         if new_only:
             rows, ids = self.known.answers(query)
             scores[rows, ids] = -torch.inf
