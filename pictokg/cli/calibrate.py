@@ -61,8 +61,10 @@ def tables_of(reliability: Reliability) -> list[Table]:
     for found in reliability.bins:
         shares = (f"{found[name]:.3f}" for name in ("probability", "true", "weight"))
         bins.add_row(f"{found['lower']:.1f}–{found['upper']:.1f}", *shares)
+    common = reliability.common_error
+    shared = "" if common is None else f"; those with the common curve together: error {common:.3f}"
     relations = Table(
-        title=f"relations, thresholds for a precision of {said['precision']:g}", title_justify="left", box=None
+        title=f"relations, thresholds for a precision of {said['precision']:g}{shared}", title_justify="left", box=None
     )
     columns = ("relation", "true", "unknown", "error", "curve", "threshold", "precision", "recall")
     for column in columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -22,7 +22,7 @@ from pictokg.prediction.held_out import Examples, draw_examples, halves
 from pictokg.prediction.precision import HeldOut
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
     from pictokg.datasets.dataset import Dataset
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FILE = "calibration.json"
 _SPLIT = "valid"
+_FITTED = b"common curve of the relations that use it"  # how; what was fitted otherwise before is stale
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class Calibration:
     Attributes:
         method: "platt" or "isotonic".
         ratio: unknown triples for each true one. seed: of their draw and of the halves.
-        overall: the curve of relations with too few examples. by_relation: relation id → its own curve.
+        overall: the curve that relations with too few examples share. by_relation: relation id → its own curve.
         held_out: precision at every probability, on triples that the curve in question was not fitted on.
         thresholds: from which score on triple classification calls a triple true.
         counts: true and unknown (`false`) validation triples.
@@ -75,7 +76,8 @@ class Calibration:
     def precision(self, relation: int, probability: float) -> float | None:
         """Share of true ones among held-out triples of a relation at this probability or above; None without any.
 
-        At the stated ratio; over all relations where this one has too few examples for a curve of its own.
+        At the stated ratio; where this one has too few examples for a curve of its own, over the relations that the
+        common curve was fitted on.
         """
         return self.held_out.precision(self._group(relation), probability)
 
@@ -126,7 +128,9 @@ def fit_calibration(
     """Fit probabilities on the validation split against slot-consistent unknown triples.
 
     A relation with enough true and unknown examples (platt: 20 of each, isotonic: 100) has a curve of its own, others
-    share one. Precision is cross-fitted: each half of the examples gets its probabilities from curves of the other.
+    share one. That one is fitted on the others alone, for scores of large relations mean something else; on all where
+    the others have too few together. Precision is cross-fitted: each half gets its probabilities from curves of the
+    other.
 
     Args:
         model: a trained model; data: the graph it was trained on.
@@ -144,11 +148,12 @@ def fit_calibration(
     check_method(method)
     examples = draw_examples(data, _SPLIT, ratio=ratio, seed=seed)
     scores, num_relations = scores_of(model, examples.triples, encode), data.graph.num_relations
-    everything = np.ones(len(scores), dtype=bool)
-    overall, by_relation = _fit(method, scores, examples, everything)
+    own = _with_enough(method, examples)
+    common = _common(method, examples, own)
+    overall, by_relation = _fit(method, scores, examples, np.ones(len(scores), dtype=bool), own, common)
     second, probability = halves(examples, seed), np.empty(len(scores))
     for half in (second, ~second):
-        rest_overall, rest = _fit(method, scores, examples, ~half, own=by_relation)
+        rest_overall, rest = _fit(method, scores, examples, ~half, own, common)
         for relation in np.unique(examples.relation[half]).tolist():
             rows = half & (examples.relation == relation)
             probability[rows] = rest.get(relation, rest_overall)(scores[rows])
@@ -158,7 +163,7 @@ def fit_calibration(
         seed=seed,
         overall=overall,
         by_relation=by_relation,
-        held_out=HeldOut.count(probability, examples, num_relations),
+        held_out=HeldOut.count(probability, examples, num_relations, common),
         thresholds=Thresholds.choose(scores, examples.truth, examples.relation, num_relations, least=10),
         counts={"true": int(examples.truth.sum()), "false": int((~examples.truth).sum())},
         fingerprint=fingerprint_of(model, data),
@@ -225,7 +230,7 @@ def why_not(data: Dataset) -> str:
 
 def fingerprint_of(model: Model, data: Dataset) -> str:
     """A digest of the weights, of the score terms in use and of the triples of all splits."""
-    digest = blake2b(digest_size=16)
+    digest = blake2b(_FITTED, digest_size=16)
     for name, tensor in [*sorted(model.state_dict().items()), ("term_weights", model.term_weights)]:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
@@ -235,25 +240,34 @@ def fingerprint_of(model: Model, data: Dataset) -> str:
     return digest.hexdigest()
 
 
+def _with_enough(method: str, examples: Examples) -> list[int]:
+    """The relations with enough true and unknown examples for a curve of their own."""
+    count = int(examples.relation.max()) + 1
+    both = [np.bincount(examples.relation[part], minlength=count) for part in (examples.truth, ~examples.truth)]
+    return np.flatnonzero(np.minimum(*both) >= METHODS[method]).tolist()
+
+
+def _common(method: str, examples: Examples, own: Sequence[int]) -> Bool[np.ndarray, " n"]:
+    """The examples of the common curve: those of relations without their own, or all where these are too few."""
+    rest = ~np.isin(examples.relation, own)
+    least = min((rest & examples.truth).sum(), (rest & ~examples.truth).sum())
+    return rest if least >= METHODS[method] else np.ones(len(rest), dtype=bool)
+
+
 def _fit(
-    method: str, scores: np.ndarray, examples: Examples, chosen: np.ndarray, own: Mapping[int, Curve] | None = None
+    method: str, scores: np.ndarray, examples: Examples, chosen: np.ndarray, own: Sequence[int], common: np.ndarray
 ) -> tuple[Curve, dict[int, Curve]]:
-    """Fit the common curve, and those of relations: of `own`, or of all that have enough, on the chosen examples."""
+    """Fit the common curve, and those of relations of their own where both truths are there, on chosen examples."""
 
-    def fit(rows: np.ndarray) -> Curve:
-        return fit_curve(method, scores[rows], examples.truth[rows], examples.weight[rows])
+    def fit(rows: np.ndarray) -> Curve | None:
+        truth = examples.truth[rows]
+        return fit_curve(method, scores[rows], truth, examples.weight[rows]) if 0 < truth.sum() < len(truth) else None
 
-    true, false = (np.bincount(examples.relation[chosen & part]) for part in (examples.truth, ~examples.truth))
-    counts = {
-        relation: min(int(true[relation]), int(false[relation])) for relation in range(min(len(true), len(false)))
-    }
-    fitted = own if own is not None else [name for name, count in counts.items() if count >= METHODS[method]]
-    by_relation = {
-        relation: fit(chosen & (examples.relation == relation)) for relation in fitted if counts.get(relation, 0) > 0
-    }
-    if not (chosen & examples.truth).any() or not (chosen & ~examples.truth).any():
+    overall = fit(chosen & common)
+    if overall is None:
         raise DataError("too few validation triples to calibrate on: both halves need a true and an unknown one")
-    return fit(chosen), by_relation
+    curves = {relation: fit(chosen & (examples.relation == relation)) for relation in own}
+    return overall, {relation: curve for relation, curve in curves.items() if curve is not None}
 
 
 def _from_dict(found: Mapping[str, Any], relations: tuple[str, ...]) -> Calibration:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
     from pictokg.prediction.held_out import Examples
 
@@ -19,10 +19,10 @@ _LEAST = 10  # triples at or above a threshold, or its precision is chance
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """True and unknown triples at or above each hundredth, over all relations and for each.
+    """True and unknown triples at or above each hundredth, for the common curve and for each relation.
 
     Attributes:
-        overall: (2, 101): true, then unknown ones weighted to the stated ratio.
+        overall: (2, 101): true, then unknown ones weighted to the stated ratio, of the common curve's examples.
         by_relation: relation id → likewise.
     """
 
@@ -30,13 +30,16 @@ class HeldOut:
     by_relation: Mapping[int, np.ndarray]
 
     @staticmethod
-    def count(probability: Float[np.ndarray, " n"], examples: Examples, num_relations: int) -> HeldOut:
-        """Count examples whose probabilities come from curves that were not fitted on them."""
+    def count(
+        probability: Float[np.ndarray, " n"], examples: Examples, num_relations: int, common: Bool[np.ndarray, " n"]
+    ) -> HeldOut:
+        """Count examples whose probabilities come from curves not fitted on them; `common`: whole relations."""
         step = np.floor(probability * STEPS + 1e-9).astype(np.int64).clip(0, STEPS)
         counts = np.zeros((num_relations, 2, STEPS + 1))
         np.add.at(counts, (examples.relation, (~examples.truth).astype(np.int64), step), examples.weight)
         counts = counts[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
-        return HeldOut(counts.sum(axis=0), {name: counts[name] for name in np.unique(examples.relation).tolist()})
+        overall = counts[np.unique(examples.relation[common])].sum(axis=0)
+        return HeldOut(overall, {name: counts[name] for name in np.unique(examples.relation).tolist()})
 
     def precision(self, relation: int | None, probability: float) -> float | None:
         """Share of true ones at a probability (rounded down to hundredths) or above; None where there are none."""
@@ -51,7 +54,7 @@ class HeldOut:
         return float(reached.argmax() / STEPS) if reached.any() else None
 
     def to_dict(self, relation: int | None) -> dict[str, Any]:
-        """What JSON keeps of a relation, or of all together."""
+        """What JSON keeps of a relation, or of the common curve."""
         true, false = self._at_or_above(relation)
         return {"true": [round(value, 6) for value in true.tolist()], "false": [round(v, 6) for v in false.tolist()]}
 

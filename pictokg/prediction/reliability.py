@@ -30,6 +30,7 @@ class Reliability:
 
     Attributes:
         error: expected calibration error, Σ over bins of (share of triples) · |mean probability − share true|.
+        common_error: the same of the relations that share the common curve, taken together; None without any.
         brier: mean squared difference of probability and truth.
         bins: lower, upper, probability (mean), true (share), weight (share of all triples); empty ones are left out.
         by_relation: name → true and unknown triples, error, own_curve, and for a precision of 0.9 the threshold chosen
@@ -39,6 +40,7 @@ class Reliability:
     """
 
     error: float
+    common_error: float | None
     brier: float
     bins: list[dict[str, float]]
     by_relation: dict[str, dict[str, Any]]
@@ -46,7 +48,7 @@ class Reliability:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
-        return {name: getattr(self, name) for name in ("error", "brier", "bins", "by_relation", "protocol")}
+        return dict(vars(self))
 
 
 def measure_reliability(
@@ -66,10 +68,11 @@ def measure_reliability(
     examples = draw_examples(data, split, ratio=calibration.ratio, seed=calibration.seed)
     scores = scores_of(model, examples.triples, encode)
     probability = calibration.probabilities(scores, examples.relation)
-    by_relation = {}
+    whole, by_relation = (probability, examples.truth, examples.weight), {}
+    common = ~np.isin(examples.relation, list(calibration.by_relation))
     for relation in np.unique(examples.relation).tolist():
         rows = examples.relation == relation
-        chosen = probability[rows], examples.truth[rows], examples.weight[rows]
+        chosen = tuple(part[rows] for part in whole)
         by_relation[data.graph.relations.name(relation)] = {
             "true": int(chosen[1].sum()),
             "false": int((~chosen[1]).sum()),
@@ -78,9 +81,10 @@ def measure_reliability(
             **_at_threshold(*chosen, calibration.threshold(relation, PRECISION)),
         }
     return Reliability(
-        error=calibration_error(probability, examples.truth, examples.weight),
+        error=calibration_error(*whole),
+        common_error=calibration_error(*(part[common] for part in whole)) if common.any() else None,
         brier=float(np.average((probability - examples.truth) ** 2, weights=examples.weight)),
-        bins=bins_of(probability, examples.truth, examples.weight),
+        bins=bins_of(*whole),
         by_relation=by_relation,
         protocol={
             "split": split,

@@ -11,9 +11,11 @@ import torch
 from random_data import make_data
 
 import pictokg
+from pictokg.datasets.dataset import Dataset
 from pictokg.errors import ConfigError, DataError, DataWarning
 from pictokg.evaluation.classification import classify
 from pictokg.graph.graph import KnowledgeGraph
+from pictokg.graph.vocabulary import Vocabulary
 from pictokg.prediction.calibration import (
     calibration_of,
     fingerprint_of,
@@ -154,6 +156,40 @@ def test_held_out_precision_is_counted_on_the_other_half(model, large):
     overall = probability >= at
     expected = examples.weight[overall & examples.truth].sum() / examples.weight[overall].sum()
     assert calibration.held_out.precision(None, at) == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def uneven():
+    """A large relation, and ten small ones that have too few validation triples for curves of their own."""
+    generator = np.random.default_rng(0)
+    sizes = np.array([600, *[60] * 10])
+    drawn = np.c_[generator.integers(60, size=sizes.sum()), np.repeat(np.arange(11), sizes)]
+    drawn = np.unique(np.c_[drawn, generator.integers(60, size=len(drawn))], axis=0).astype(np.int32)
+    held = generator.random(len(drawn)) < 0.15
+    names = (Vocabulary([f"{letter}{number}" for number in range(count)]) for letter, count in (("e", 60), ("r", 11)))
+    return Dataset("uneven", KnowledgeGraph(*names, {"train": drawn[~held], "valid": drawn[held]}))
+
+
+def test_the_common_curve_is_that_of_the_relations_that_use_it(uneven):
+    """The large relation scores 100 higher: it must not move the curve of the others."""
+    model = pictokg.build("distmult", uneven, dim=8)
+    before = fit_calibration(model, uneven)
+    assert list(before.by_relation) == [0]
+    with torch.no_grad():
+        model.relations.weight[0] *= 100
+    after = fit_calibration(model, uneven)
+    scores, small = np.linspace(-3, 3, 50), np.full(50, 3)
+    assert (after.probabilities(scores, small) == before.probabilities(scores, small)).all()
+    assert (after.held_out.overall == before.held_out.overall).all()
+    true = uneven.graph.split("valid")[:, 1] != 0
+    assert after.held_out.overall[0, 0] == true.sum()
+
+
+def test_too_few_examples_together_use_those_of_all(model, large):
+    """Every relation of this graph has a curve of its own; what is left falls back to all of them."""
+    calibration = fit_calibration(model, large)
+    assert len(calibration.by_relation) == 3
+    assert calibration.held_out.overall[0, 0] == len(large.graph.split("valid"))
 
 
 def test_threshold_is_the_first_that_reaches_the_precision(calibration):
