@@ -113,7 +113,8 @@ def _chance(fact: Fact) -> str:
     if fact.probability is None:
         return score
     width = f"{100 * fact.probability:.1f}%"
-    return f"<strong>{width}</strong><span class='track'><span style='width: {width}'></span></span>{score}"
+    said = "&gt; 99.9%" if 0.9995 <= fact.probability < 1 else width  # no model is certain
+    return f"<strong>{said}</strong><span class='track'><span style='width: {width}'></span></span>{score}"
 
 
 def _entity(data: Dataset, name: str) -> str:
