@@ -60,9 +60,10 @@ def hold_out(source: Path, folder: Path, plan: dict[str, Any], seed: int) -> Hel
     kept = {split: [one for one in rows if not {one[0], one[2]} & away] for split, rows in triples.items()}
     write_folder(folder, whole, kept, [name for name in names if name not in away])
     data = load(folder, features=plan.get("features", {}), say=print)
-    there = set(data.graph.entities.names)
-    usable = [one for one in dict.fromkeys(about) if (one[2] if one[0] in away else one[0]) in there]
-    print(f"{len(held):,} entities held out, {len(about):,} facts about them, {len(usable):,} with a known other side")
+    there, left = set(data.graph.entities.names), set(data.graph.relations.names)
+    others = {one: one[2] if one[0] in away else one[0] for one in about}
+    usable = [one for one, other in others.items() if other in there and one[1] in left]
+    print(f"{len(held):,} entities held out, {len(about):,} facts about them, {len(usable):,} can be asked")
     return gather(whole, data, held, usable, plan, seed)
 
 
