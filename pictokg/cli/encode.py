@@ -60,6 +60,9 @@ def encode(
     data, share = load(source, modalities=[]), Share.from_environment()
     root = data.folder or Path()
     screen, target = console(), out or features_folder(root)
+    if share.rank == 0:
+        for note in data.notes:  # pictures that are listed and not there, among others
+            screen.print(f"note: {note}", markup=False, soft_wrap=True)
     if out is None and not target.is_relative_to(root.resolve()):
         screen.print(f"{root} cannot be written; the tables go to {target}", markup=False, soft_wrap=True)
     todo = {encoder.modality: (encoder, _items(data, encoder.modality, root)) for encoder in encoders}

@@ -55,6 +55,12 @@ def test_pictures_and_words_are_stored_beside_the_data(folder):
     assert [table["encoded"] for table in again.values()] == [0, 0]
 
 
+def test_pictures_that_are_listed_and_not_there_are_said(folder):
+    (folder / "images" / "Rome.png").unlink()
+    result = run(folder, "--text", "none")
+    assert "note: images.tsv, line 2: 'images/Rome.png' does not exist (1 such line skipped)" in result.stderr
+
+
 def test_options_choose_encoders_rows_and_place(folder, tmp_path):
     result = run(folder, "--images", "pixels:size=8", "--patches", "--sentences", "--out", tmp_path / "out")
     assert result.exit_code == 0

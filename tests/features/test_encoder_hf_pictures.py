@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -287,11 +288,21 @@ def test_a_model_that_is_not_here_fails_at_once_with_what_to_do(monkeypatch, tmp
         encoder.check()
 
 
-def test_a_download_that_fails_says_what_to_do():
+def test_a_download_that_fails_says_what_to_do_and_does_not_ask_again(monkeypatch):
+    import huggingface_hub
+
     from pictokg.features.encoders._hub import download
 
+    asked = []
+
+    def unreachable(self, repository, **_):
+        asked.append(repository)
+        raise OSError("no route to the hub")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unreachable)
     with pytest.raises(DataError, match=r"hf:nobody/no-such-model cannot be fetched: .*check the id and the network"):
         download("nobody/no-such-model", "hf")
+    assert asked == ["nobody/no-such-model"]
 
 
 def test_a_download_takes_one_form_of_the_weights(monkeypatch, tmp_path):
@@ -300,7 +311,11 @@ def test_a_download_takes_one_form_of_the_weights(monkeypatch, tmp_path):
     from pictokg.features.encoders._hub import download
 
     files, asked = ["config.json", "model.safetensors", "pytorch_model.bin"], {}
-    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda self, repository, revision: files)
+    monkeypatch.setattr(
+        huggingface_hub.HfApi,
+        "model_info",
+        lambda self, *_, **__: SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in files]),
+    )
     monkeypatch.setattr(
         huggingface_hub, "snapshot_download", lambda name, **settings: asked.update(settings, name=name)
     )

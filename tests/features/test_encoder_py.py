@@ -92,6 +92,11 @@ def test_a_module_is_found_by_its_name(file, monkeypatch):
     sys.modules.pop("mine")
 
 
+def test_a_module_that_is_not_on_pythons_path_says_how_to_name_a_file():
+    with pytest.raises(ConfigError, match=r"for a file of yours, write py:nowhere/mine\.py:CLASS"):
+        make_encoder("py:nowhere.mine:Letters")
+
+
 def test_what_is_no_encoder_is_refused_with_what_it_lacks(file):
     (file.parent / "broken.py").write_text("import nothing_like_this")
     for spec, problem in (

@@ -79,7 +79,7 @@ def test_each_entity_gets_the_rows_of_its_own_pictures(pictures, tmp_path):
     assert table.counts.tolist() == [0, 1, 2, 2, 4, 5, 6, 7]
     assert list(table.keys[:5]) == [f"images/{name}.png" for name in ("1-0", "2-0", "2-1", "3-0", "3-2")]
     assert [(item.entity, item.key) for item in made.skipped] == [("e3", "images/3-1.png")]
-    assert "cannot identify" in made.skipped[0].reason
+    assert made.skipped[0].reason == "cannot identify image"
     assert (made.folder / "skipped.tsv").read_text().startswith("e3\timages/3-1.png\t")
     assert made.coverage.unknown == ("stranger",)
     assert (made.items, made.encoded, made.coverage.present) == (28, 28, 7)
@@ -221,6 +221,6 @@ def test_words_are_encoded_like_pictures(tmp_path):
 def test_when_no_picture_can_be_read_the_error_says_so(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
     items = Items.of_pictures({"e1": [tmp_path / "a.png", tmp_path / "absent.png"]}, ENTITIES)
-    with pytest.raises(DataError, match="none of 2 pictures can be decoded; the first: cannot identify image file"):
+    with pytest.raises(DataError, match="none of 2 pictures can be decoded; the first: cannot identify image"):
         encode(items, make_encoder("pixels"), tmp_path / "t")
     assert not (tmp_path / "t").exists()

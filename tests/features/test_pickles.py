@@ -132,7 +132,9 @@ def test_a_malicious_torch_file_is_refused_with_file_and_remedy_and_does_not_run
         mark, path = tmp_path / "ran", tmp_path / "visual.pth"
         content = {"x": torch.zeros(2), "y": Evil(os.system, f"touch {mark}")}
         torch.save(content, path, _use_new_zipfile_serialization=zipped)
-        with pytest.raises(DataError, match=r"visual\.pth: holds Python objects, which could run .* ask its author"):
+        with pytest.raises(
+            DataError, match=r"visual\.pth: holds Python objects \(\w+\.system\), which could run .* ask"
+        ):
             load_tensors(path)
         assert not mark.exists()
 

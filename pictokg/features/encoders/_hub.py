@@ -15,6 +15,7 @@ HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
 # What decides the numbers that a folder of weights gives.
 DECIDING = (".json", ".safetensors", ".bin", ".txt", ".model", ".vocab", ".pt", ".pth")
 UNUSED = ["*.h5", "*.msgpack", "*.onnx", "*.ot", "*.gguf", "onnx/*", "openvino/*", "coreml/*", "*.md", ".git*"]
+PATIENCE = 20  # seconds for a hub to answer whether it has a model
 
 
 def normal(source: str, what: str) -> str:
@@ -79,7 +80,9 @@ def download(source: str, name: str) -> None:
 
     repository, _, revision = source.partition("@")
     try:
-        files = HfApi().list_repo_files(repository, revision=revision or None)
+        # A question that is asked once: the client's list of files asks five times more where there is no network.
+        asked = HfApi().model_info(repository, revision=revision or None, timeout=PATIENCE)
+        files = [file.rfilename for file in asked.siblings or ()]
         twice = ["*.bin", "*.pt", "*.pth"] if any(file.endswith(".safetensors") for file in files) else []
         snapshot_download(repository, revision=revision or None, ignore_patterns=[*UNUSED, *twice])
     except Exception as error:  # whatever the network, the hub or its client raises: the user's way on is the same

@@ -95,7 +95,7 @@ def attempt(make: Callable[[Item], Result], item: Item) -> Result | str:
     except Exception as error:  # decoders raise whatever they like on bytes they do not expect
         if isinstance(item, Path) and item.is_file() and item.stat().st_size == 0:
             return "empty file"
-        reason = " ".join(str(error).split()).replace(repr(str(item)), "the file")
+        reason = " ".join(str(error).split()).replace(f" file {str(item)!r}", "").replace(repr(str(item)), "the file")
         return reason or type(error).__name__
 
 

@@ -127,7 +127,13 @@ def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:  # the user's module may raise anything
-        raise ConfigError(f"py:{name}: cannot be imported ({type(error).__name__}: {error})") from error
+        advice = f"; for a file of yours, write py:{name.replace('.', '/')}.py:CLASS" if _is_absent(error, name) else ""
+        raise ConfigError(f"py:{name}: cannot be imported ({type(error).__name__}: {error}){advice}") from error
+
+
+def _is_absent(error: Exception, name: str) -> bool:
+    """Whether a module is not on Python's path, and not one that it imports."""
+    return isinstance(error, ModuleNotFoundError) and error.name is not None and f"{name}.".startswith(f"{error.name}.")
 
 
 def _file(path: Path) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ def _load_torch(path: Path) -> Any:
         with torch.serialization.safe_globals([nn.Embedding, set]):
             return _arrays(torch.load(path, map_location="cpu", weights_only=True), path)
     except pickle.UnpicklingError as error:
-        reason = str(error).partition("WeightsUnpickler error:")[2].strip().splitlines()
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" ({asked[1]})" if asked else ""
         raise DataError(
-            f"holds Python objects, which could run a program; it was not loaded ({' '.join(reason[:1])})",
+            f"holds Python objects{what}, which could run a program; it was not loaded",
             file=path,
             remedy=REMEDY,
         ) from error
