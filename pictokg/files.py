@@ -23,10 +23,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
-    except Exception as error:
+    except BaseException as error:  # Ctrl-C too leaves nothing behind
         with suppress(OSError):
             temporary.unlink()
-        if not is_disk_error(error):
+        if not isinstance(error, Exception) or not is_disk_error(error):
             raise
         raise PictoKGError(
             f"cannot write {path}: {error}; what was there before is kept. Free some space (or choose another folder)"

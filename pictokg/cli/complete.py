@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pictokg.cli.common import DataFolder, Device, RunFolder, Threads, console, prepare, progress_bar
+from pictokg.cli.common import (
+    AsJson,
+    DataFolder,
+    Device,
+    RunFolder,
+    Threads,
+    console,
+    prepare,
+    print_json,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +47,7 @@ def complete(
     memory: Annotated[int, typer.Option(help="MiB to use beside the model.", min=1)] = 512,
     device: Device = "cpu",
     threads: Threads = 0,
+    as_json: AsJson = False,
     data: DataFolder = None,
 ) -> None:
     """Propose new facts with their probabilities, and write them to a file."""
@@ -78,6 +90,18 @@ def complete(
     screen.print(f"{count:,} new facts in {out}", markup=False, soft_wrap=True)
     if review is not None:
         write_page(review, completer, kept.best(), screen)
+    if as_json:
+        print_json(
+            {
+                "facts": count,
+                "by_relation": dict(kept.count),
+                "file": str(out),
+                "questions": int(bar.tasks[task].completed),
+                "search": finder.description,
+                "calibrated": predictor.calibration is not None,
+                "review": None if review is None else str(review),
+            }
+        )
 
 
 class Kept:
@@ -85,11 +109,13 @@ class Kept:
 
     def __init__(self, at_most: int) -> None:
         self.at_most = at_most
+        self.count: Counter[str] = Counter()
         self._facts: list[Fact] = []
 
     def passing(self, facts: Iterator[Fact]) -> Iterator[Fact]:
         """Give the facts on as they come."""
         for fact in facts:
+            self.count[fact.relation] += 1
             if self.at_most:
                 self._facts.append(fact)
             if len(self._facts) > 50 * self.at_most > 0:

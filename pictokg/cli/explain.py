@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pictokg.cli.common import AsJson, DataFolder, Device, RunFolder, Threads, prepare, print_json
+from pictokg.cli.newcomer import Facts, Images, Label, NewEntity, Text, told_of
 
 if TYPE_CHECKING:
     from pictokg.prediction.explanation import Explanation, Parts
@@ -21,6 +22,11 @@ def explain(
     side: Annotated[Literal["tail", "head"], typer.Option(help="Which slot was asked for.")] = "tail",
     nearest: Annotated[int, typer.Option(help="Training facts to list.", min=0)] = 5,
     out: Annotated[Path | None, typer.Option(help="Write a page with pictures and heat maps there (.html).")] = None,
+    new_entity: NewEntity = None,
+    image: Images = None,
+    label: Label = None,
+    text: Text = None,
+    facts: Facts = None,
     device: Device = "cpu",
     threads: Threads = 0,
     as_json: AsJson = False,
@@ -35,15 +41,20 @@ def explain(
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out writes a page and should end in .html; got {out}")
+    newcomer = told_of(new_entity, image, label, text, facts)
     prepare(device, threads)
     trained = load_run(run, device=device, data=data)
     predictor = Predictor(trained.model, trained.data)
     predictor.calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
+    if newcomer is not None:
+        from pictokg.prediction.newcomers import Reception
+
+        predictor = Reception(trained.model, trained.data).predictor(predictor, [newcomer])
     found = find_reasons(predictor, (head, relation, tail), side=side, facts=nearest)
     if out is not None:
         from pictokg.report.reasons import write_reasons
 
-        write_reasons(out, found, trained.data)
+        write_reasons(out, found, predictor.data)
     if as_json:
         print_json(found.as_json())
     else:

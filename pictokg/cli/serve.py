@@ -34,7 +34,10 @@ def serve(
     device: Device = "cpu",
     threads: Threads = 0,
 ) -> None:
-    """Serve one run, or several to compare, and the page that asks them; nothing is ever written.
+    """Serve one run, or several to compare, and the page that asks them.
+
+    No request writes anything. At the start a run that was never calibrated is, and keeps that in calibration.json
+    in its folder; where the folder cannot be written, a warning says so and it is served all the same.
 
     Ctrl-C ends it, after the requests that are at work.
     """

@@ -136,10 +136,10 @@ class Completer:
 
     def facts(self, proposed: Proposed) -> Iterator[Fact]:
         """Give names to what was proposed."""
-        entity, relation = self.graph.entities.name, self.graph.relations.name
+        entities, relations = self.graph.entities.names, self.graph.relations.names
         columns = (proposed.triples.tolist(), proposed.scores.tolist(), proposed.probabilities.tolist())
         for (head, middle, tail), score, chance in zip(*columns, strict=True):
-            yield Fact(entity(head), relation(middle), entity(tail), score, None if chance != chance else chance)
+            yield Fact(entities[head], relations[middle], entities[tail], score, None if chance != chance else chance)
 
     def _answer(self, relation: int, side: Side, anchors: np.ndarray, per_query: int) -> np.ndarray:
         """The new triples (n, 3) of the best answers to the questions of one relation and side."""

@@ -66,9 +66,11 @@ def test_complete_writes_facts_and_a_page(trained, pictokg, tmp_path):
 
 def test_complete_one_relation_to_tsv_with_a_limit(trained, pictokg, tmp_path):
     out = tmp_path / "facts.tsv"
-    code, _, _ = pictokg("complete", trained, "-o", out, "--relation", "colour", "--limit", "4")
+    code, said, _ = pictokg("complete", trained, "-o", out, "--relation", "colour", "--limit", "4", "--json")
     rows = [line.split("\t") for line in out.read_text(encoding="utf-8").splitlines()]
     assert (code, len(rows), {row[1] for row in rows}) == (0, 4, {"colour"})
+    summary = json.loads(said)
+    assert (summary["facts"], summary["by_relation"], summary["calibrated"]) == (4, {"colour": 4}, True)
     chances = [float(row[3]) for row in rows]
     assert chances == sorted(chances, reverse=True)
 

@@ -278,6 +278,20 @@ def test_an_error_on_the_way_keeps_the_old_file(tmp_path, ending):
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("ending", ["parquet", "tsv", "nt"])
+def test_ctrl_c_leaves_nothing_behind(tmp_path, ending, monkeypatch):
+    monkeypatch.setattr("pictokg.prediction.fact_files.BLOCK", 1)
+
+    def facts():
+        yield FACTS[0]
+        yield FACTS[1]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_facts(tmp_path / f"facts.{ending}", facts())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_ending_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(ConfigError, match=r"\.parquet, \.tsv, \.nt"):
         write_facts(tmp_path / "facts.xlsx", iter(FACTS))

@@ -99,6 +99,20 @@ def test_predict_asks_about_a_new_entity(letters, loaded, capsys, tmp_path):
     assert "lowercase  new" in capsys.readouterr().out
 
 
+def test_explain_says_why_of_a_new_entity(letters, loaded, capsys, tmp_path):
+    picture = loaded.data.pictures["U+0041"][0]
+    told = ["--new-entity", "new", "--image", str(picture), "--label", "LATIN CAPITAL LETTER A"]
+    page = ["--out", str(tmp_path / "why.html")]
+    capsys.readouterr()
+    assert main(["explain", str(letters / "run"), "new", "script", "script:Latin", *told, *page, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["head"], found["known"]) == ("new", False)
+    given = found["given"]
+    assert {one["modality"] for one in given["contributions"]} == {"image", "text"}  # it has no row of its own
+    assert sum(one["value"] for one in given["contributions"]) == pytest.approx(given["difference"], abs=1e-5)
+    assert "data:image/png" in (tmp_path / "why.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
