@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Request
-from pydantic import ValidationError
+from fastapi import APIRouter, Body, Query, Request, Response
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from pictokg.prediction.predictor import Answer
@@ -18,43 +19,47 @@ from pictokg.serving.served import Served, finite
 router = APIRouter(tags=["answers"])
 
 
-@router.get("/answers", responses=responses(404))
-async def answer(request: Request, asked: Annotated[schema.AskedOne, Query()]) -> schema.Answered:
+@router.get("/answers", response_model=schema.Answered, responses=responses(404))
+async def answer(request: Request, asked: Annotated[schema.AskedOne, Query()]) -> Response:
     """Answer one question: give two of head, relation and tail."""
     try:
         question = schema.Question(head=asked.head, relation=asked.relation, tail=asked.tail)
     except ValidationError as error:
         raise HTTPException(422, "give two of head, relation and tail; the third is answered") from error
-    how = asked.model_dump(include={"run", "k", "new_only", "fitting"})
-    many = schema.AskedMany.model_construct(questions=[question], **how)
-    return (await _answer(request, many))[0]
+    many = schema.AskedMany.model_construct(
+        questions=[question], run=asked.run, k=asked.k, new_only=asked.new_only, fitting=asked.fitting
+    )
+    return await _answer(request, many, lambda answered: answered[0])
 
 
-@router.post("/answers", responses=responses())
-async def answer_many(request: Request, asked: Annotated[schema.AskedMany, Body()]) -> schema.AnsweredMany:
+@router.post("/answers", response_model=schema.AnsweredMany, responses=responses())
+async def answer_many(request: Request, asked: Annotated[schema.AskedMany, Body()]) -> Response:
     """Answer many questions."""
-    return schema.AnsweredMany(questions=await _answer(request, asked))
+    return await _answer(request, asked, lambda answered: schema.AnsweredMany.model_construct(questions=answered))
 
 
-async def _answer(request: Request, asked: schema.AskedMany) -> list[schema.Answered]:
+async def _answer(
+    request: Request, asked: schema.AskedMany, shape: Callable[[list[schema.Answered]], BaseModel]
+) -> Response:
+    """Answer and write JSON, both beside the event loop; the models are our own, and are not checked again."""
     run: Served = request.app.state.service.run(asked.run)
     for question in asked.questions:
         run.check(*question.slots)
     request.app.state.metrics.questions.labels(run.name).inc(len(asked.questions))
 
-    def work() -> list[schema.Answered]:
-        answered = ask(run, asked)
-        return [
+    def work() -> bytes:
+        answered = [
             schema.Answered.model_construct(
                 head=question.head,
                 relation=question.relation,
                 tail=question.tail,
                 answers=[shown(run, found, question.relation is None) for found in answers],
             )
-            for question, answers in zip(asked.questions, answered, strict=True)
+            for question, answers in zip(asked.questions, ask(run, asked), strict=True)
         ]
+        return shape(answered).model_dump_json().encode()
 
-    return await compute(request, work)
+    return Response(await compute(request, work), media_type="application/json")
 
 
 def shown(run: Served, found: Answer, relation: bool = False) -> schema.AnswerOut:
