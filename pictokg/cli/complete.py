@@ -51,18 +51,15 @@ def complete(
     data: DataFolder = None,
 ) -> None:
     """Propose new facts with their probabilities, and write them to a file."""
-    from pictokg.errors import ConfigError
     from pictokg.prediction.calibration import calibration_of
     from pictokg.prediction.completion import Completer
     from pictokg.prediction.completion import complete as new_facts
-    from pictokg.prediction.fact_files import write_facts, writer_of
+    from pictokg.prediction.fact_files import write_facts
     from pictokg.prediction.index import make_search
     from pictokg.prediction.predictor import Predictor
     from pictokg.run import load_run
 
-    writer_of(out)  # before the work, not after it
-    if review is not None and review.suffix not in (".html", ".htm"):
-        raise ConfigError(f"{review}: the review page is HTML; give a file that ends in .html")
+    check_endings(out, review)  # before the work, not after it
     prepare(device, threads)
     screen = console()
     trained = load_run(run, device=device, data=data)
@@ -91,17 +88,17 @@ def complete(
     if review is not None:
         write_page(review, completer, kept.best(), screen)
     if as_json:
-        print_json(
-            {
-                "facts": count,
-                "by_relation": dict(kept.count),
-                "file": str(out),
-                "questions": int(bar.tasks[task].completed),
-                "search": finder.description,
-                "calibrated": predictor.calibration is not None,
-                "review": None if review is None else str(review),
-            }
-        )
+        print_summary(out, review, kept, completer)
+
+
+def check_endings(out: Path, review: Path | None) -> None:
+    """ConfigError for a file whose ending says that it is none of ours."""
+    from pictokg.errors import ConfigError
+    from pictokg.prediction.fact_files import writer_of
+
+    writer_of(out)
+    if review is not None and review.suffix not in (".html", ".htm"):
+        raise ConfigError(f"{review}: the review page is HTML; give a file that ends in .html")
 
 
 class Kept:
@@ -126,6 +123,20 @@ class Kept:
         """The most probable, or those with the highest scores where there are no probabilities."""
         ordered = sorted(self._facts, key=lambda fact: -(fact.score if fact.probability is None else fact.probability))
         return list(islice(ordered, self.at_most))
+
+
+def print_summary(out: Path, review: Path | None, kept: Kept, completer: Completer) -> None:
+    """Print what was written as JSON."""
+    print_json(
+        {
+            "facts": kept.count.total(),
+            "by_relation": dict(kept.count),
+            "file": str(out),
+            "review": None if review is None else str(review),
+            "search": completer.search.description,
+            "calibrated": completer.predictor.calibration is not None,
+        }
+    )
 
 
 def write_page(path: Path, completer: Completer, facts: list[Fact], screen: Console) -> None:

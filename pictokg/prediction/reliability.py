@@ -68,11 +68,12 @@ def measure_reliability(
     examples = draw_examples(data, split, ratio=calibration.ratio, seed=calibration.seed)
     scores = scores_of(model, examples.triples, encode)
     probability = calibration.probabilities(scores, examples.relation)
-    whole, by_relation = (probability, examples.truth, examples.weight), {}
+    truth, weight = examples.truth, examples.weight
+    whole, by_relation = (probability, truth, weight), {}
     common = ~np.isin(examples.relation, list(calibration.by_relation))
     for relation in np.unique(examples.relation).tolist():
         rows = examples.relation == relation
-        chosen = tuple(part[rows] for part in whole)
+        chosen = probability[rows], truth[rows], weight[rows]
         by_relation[data.graph.relations.name(relation)] = {
             "true": int(chosen[1].sum()),
             "false": int((~chosen[1]).sum()),
@@ -82,7 +83,7 @@ def measure_reliability(
         }
     return Reliability(
         error=calibration_error(*whole),
-        common_error=calibration_error(*(part[common] for part in whole)) if common.any() else None,
+        common_error=calibration_error(probability[common], truth[common], weight[common]) if common.any() else None,
         brier=float(np.average((probability - examples.truth) ** 2, weights=examples.weight)),
         bins=bins_of(*whole),
         by_relation=by_relation,
