@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -112,7 +112,8 @@ class Predictor:
         query = self._query(questions, side)
         vocabulary = self.data.graph.relations if side is Side.RELATION else self.data.graph.entities
         candidates = torch.arange(len(vocabulary), device=self.model.device)
-        every = slice(None)  # the look-up gives all encodings in place, and would copy them for as many ids
+        # A slice gives all encodings in place; for as many ids the look-up would copy them.
+        every: Any = slice(None)
         scores = self.model.score(query, candidates, lambda ids: self.encode(every if ids is candidates else ids))
         if new_only:
             rows, ids = self.known.answers(query)
