@@ -37,7 +37,7 @@ FAST = {"dim": 64, "precision": "bf16", "validate_every": 2}
 TRIALS: Mapping[str, Trial] = {
     "transe": Trial("transe", {"dim": 64, "negatives": 32, "learning_rate": 0.01, "epochs": 10, "validate_every": 5}),
     "complex": Trial("complex", {**FAST, "epochs": 4}),
-    "ikrl": Trial("ikrl", {**FAST, "negatives": 16, "learning_rate": 0.01, "epochs": 5, "validate_every": 5}),
+    "ikrl": Trial("ikrl", {**FAST, "negatives": 8, "learning_rate": 0.01, "epochs": 4, "validate_every": 4}),
     "gated-image": Trial("gated", {**FAST, "modalities": "structure,image", "epochs": 4}),
     "gated-text": Trial("gated", {**FAST, "modalities": "structure,text", "epochs": 4}),
     "gated-image-text": Trial("gated", {**FAST, "modalities": "structure,image,text", "epochs": 4}),
