@@ -221,7 +221,7 @@ def print_table(plan: dict[str, Any], out: Path) -> None:
     print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
     for data in plan["data"]:
         for row in [{"name": "none"}, *data["rows"]]:
-            files = [out / data["name"] / f"{row['name']}-{seed}.json" for seed in plan["seeds"]]
+            files = [out / data["name"] / f"{row['name']}-{seed}.json" for seed in seeds_of(plan, data)]
             found = [json.loads(file.read_text()) for file in files if file.exists()]
             for told in found[0]["told"] if found else []:
                 figures = [one["told"][told] for one in found]
@@ -234,6 +234,11 @@ def print_table(plan: dict[str, Any], out: Path) -> None:
                 ]
                 cells += [spread([one[kind] for one in figures]) for kind in KINDS]
                 print("| " + " | ".join([*cells, f"{mean(one['seconds'] for one in found):.0f}"]) + " |")
+
+
+def seeds_of(plan: dict[str, Any], data: dict[str, Any]) -> list[int]:
+    """The seeds of a data set, where it has its own, or of the plan."""
+    return data.get("seeds", plan["seeds"])
 
 
 def source_of(data: dict[str, Any], root: Path, out: Path) -> Path:
@@ -263,7 +268,7 @@ def main() -> None:
         if arguments.only not in (None, data["name"]):
             continue
         source = source_of(data, arguments.root, arguments.out)
-        for seed in arguments.seeds or plan["seeds"]:
+        for seed in arguments.seeds or seeds_of(plan, data):
             held = None
             for row in [{"name": "none"}, *data["rows"]]:
                 file = arguments.out / data["name"] / f"{row['name']}-{seed}.json"
