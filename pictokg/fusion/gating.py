@@ -14,7 +14,7 @@ from pictokg.fusion.rows import AttributeRows, PooledRows
 
 if TYPE_CHECKING:
     from pictokg.fusion.network import Seen
-    from pictokg.fusion.patches import Patches
+    from pictokg.fusion.patch_rows import Patches
 
 STRUCTURE = "structure"
 

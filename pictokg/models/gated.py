@@ -57,11 +57,7 @@ def build(
             vision transformer. Raw pictures without trainable go through the network as it was drawn.
         inverse: give every relation a reciprocal, so that head questions become tail questions.
     """
-    allowed = [STRUCTURE, *data.tables]
-    chosen = modalities or allowed
-    for modality in chosen:
-        if modality not in allowed:
-            raise ConfigError(f"no modality {modality!r} in the data; {nearest(modality, allowed)}")
+    chosen = chosen_modalities(data, modalities)
     function = scoring(dim)
     structure = EntityTable(data.graph.num_entities, function.entity_width)
     tables = {name: data.table(name) for name in chosen if name != STRUCTURE}
@@ -74,3 +70,12 @@ def build(
         modality_dropout=modality_dropout,
     )
     return Model(encoder, function, data.graph.num_relations, inverse=inverse)
+
+
+def chosen_modalities(data: Dataset, modalities: list[str] | None) -> list[str]:
+    """The modalities to fuse, by default structure and every table there is; ConfigError for one that there is not."""
+    allowed = [STRUCTURE, *data.tables]
+    for modality in modalities or []:
+        if modality not in allowed:
+            raise ConfigError(f"no modality {modality!r} in the data; {nearest(modality, allowed)}")
+    return modalities or allowed

@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pictokg.errors import ConfigError, DataWarning, nearest
+from pictokg.errors import ConfigError, DataWarning
 from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import STRUCTURE, Gating
 from pictokg.fusion.network import RAW
-from pictokg.fusion.patches import PatchAttention, Patches
+from pictokg.fusion.patch_rows import Patches
+from pictokg.fusion.patches import PatchAttention
 from pictokg.fusion.rows import rows_of
+from pictokg.models import gated
 from pictokg.models.base import Model
 from pictokg.scoring.base import ScoringFunction
 
@@ -19,20 +21,8 @@ if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
 
 MODALITIES = "any"
-DEFAULTS = {
-    "scoring": {"name": "complex"},
-    "sampler": {"name": "one_vs_all"},
-    "loss": {"name": "softmax"},
-    "regulariser": {"name": "n3", "weight": 0.005},
-    "optimiser": {"name": "adagrad", "learning_rate": 0.1, "network_learning_rate": 0.005},
-    "training": {"epochs": 16, "batch_size": 512, "validate_every": 2, "patience": 2},
-}
-DEFAULTS_SMALL = {"training": {"epochs": 100, "batch_size": 128, "validate_every": 5, "patience": 4}}
-DEFAULTS_LARGE = {
-    "sampler": {"name": "uniform", "negatives": 1024, "shared": True},
-    "optimiser": {"name": "row_adagrad", "learning_rate": 0.1, "network_learning_rate": 0.005, "sparse": True},
-    "training": {"epochs": 10, "batch_size": 2048, "validate_every": 2, "patience": 2},
-}
+# As `gated`, so that what attention adds shows in a comparison of the two.
+DEFAULTS, DEFAULTS_SMALL, DEFAULTS_LARGE = gated.DEFAULTS, gated.DEFAULTS_SMALL, gated.DEFAULTS_LARGE
 
 
 def build(
@@ -61,11 +51,7 @@ def build(
         trust: learn what each relation makes of each modality.
         dropout, structure_dropout, modality_dropout, inverse: as of `gated`.
     """
-    allowed = [STRUCTURE, *data.tables]
-    chosen = modalities or allowed
-    for modality in [*chosen, attended]:
-        if modality not in allowed:
-            raise ConfigError(f"no modality {modality!r} in the data; {nearest(modality, allowed)}")
+    chosen = gated.chosen_modalities(data, modalities)
     if attended not in chosen or attended == STRUCTURE:
         raise ConfigError(f"attended is {attended!r}, which is not among the tables fused: {', '.join(chosen)}")
     if RAW.search(data.table(attended).name):

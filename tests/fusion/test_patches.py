@@ -14,7 +14,7 @@ from pictokg.config import configure
 from pictokg.datasets.dataset import Dataset
 from pictokg.errors import ConfigError, DataWarning
 from pictokg.features.table import FeatureTable
-from pictokg.fusion.patches import place_of
+from pictokg.fusion.patch_rows import place_of
 from pictokg.graph.graph import KnowledgeGraph
 from pictokg.graph.query import Side, ask
 from pictokg.graph.vocabulary import Vocabulary
