@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pictokg.cli.answering import predictor_of
 from pictokg.cli.common import (
     AsJson,
     DataFolder,
@@ -51,20 +52,17 @@ def complete(
     data: DataFolder = None,
 ) -> None:
     """Propose new facts with their probabilities, and write them to a file."""
-    from pictokg.prediction.calibration import calibration_of
     from pictokg.prediction.completion import Completer
     from pictokg.prediction.completion import complete as new_facts
     from pictokg.prediction.fact_files import write_facts
     from pictokg.prediction.index import make_search
-    from pictokg.prediction.predictor import Predictor
     from pictokg.run import load_run
 
     check_endings(out, review)  # before the work, not after it
     prepare(device, threads)
     screen = console()
     trained = load_run(run, device=device, data=data)
-    predictor = Predictor(trained.model, trained.data)
-    predictor.calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
+    predictor = predictor_of(run, trained)
     finder = make_search(trained.model, trained.data, predictor.encode, kind=search, memory=memory)
     screen.print(f"search: {finder.description}", markup=False, soft_wrap=True)
     with progress_bar("asking", None, "questions") as (bar, task):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pictokg.cli.answering import predictor_of
 from pictokg.cli.common import AsJson, DataFolder, Device, RunFolder, Threads, prepare, print_json
 from pictokg.cli.newcomer import Facts, Images, Label, NewEntity, Text, told_of
 
@@ -34,8 +35,6 @@ def explain(
 ) -> None:
     """Say what the row, each picture and the words of both entities contributed to a fact's score."""
     from pictokg.errors import ConfigError
-    from pictokg.prediction.calibration import calibration_of
-    from pictokg.prediction.predictor import Predictor
     from pictokg.prediction.reasons import explain as find_reasons
     from pictokg.run import load_run
 
@@ -44,12 +43,7 @@ def explain(
     newcomer = told_of(new_entity, image, label, text, facts)
     prepare(device, threads)
     trained = load_run(run, device=device, data=data)
-    predictor = Predictor(trained.model, trained.data)
-    predictor.calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
-    if newcomer is not None:
-        from pictokg.prediction.newcomers import Reception
-
-        predictor = Reception(trained.model, trained.data).predictor(predictor, [newcomer])
+    predictor = predictor_of(run, trained, newcomer)
     found = find_reasons(predictor, (head, relation, tail), side=side, facts=nearest)
     if out is not None:
         from pictokg.report.reasons import write_reasons

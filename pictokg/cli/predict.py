@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pictokg.cli.answering import predictor_of
 from pictokg.cli.common import AsJson, DataFolder, Device, RunFolder, Threads, prepare, print_json
 from pictokg.cli.newcomer import Facts, Images, Label, NewEntity, Text, told_of
 
@@ -43,9 +44,7 @@ def predict(
 ) -> None:
     """Answer (head, relation, ?), (?, relation, tail) or (head, ?, tail): give two of three, or a file of questions."""
     from pictokg.errors import ConfigError
-    from pictokg.prediction.calibration import calibration_of, why_not
     from pictokg.prediction.candidates import ObservedTypes
-    from pictokg.prediction.predictor import Predictor
     from pictokg.run import load_run
 
     newcomer = told_of(new_entity, image, label, text, facts)
@@ -58,15 +57,7 @@ def predict(
     prepare(device, threads)
     trained = load_run(run, device=device, data=data)
     questions: list[Question] = read_questions(queries) if queries else [(head, relation, tail)]
-    predictor = Predictor(trained.model, trained.data)
-    calibration = None  # no warning where there is nothing to calibrate on: answers are what was asked for
-    if not why_not(trained.data):
-        calibration = calibration_of(run, trained.model, trained.data, encode=predictor.encode)
-    if newcomer is not None:
-        from pictokg.prediction.newcomers import Reception
-
-        predictor = Reception(trained.model, trained.data).predictor(predictor, [newcomer])
-    predictor.calibration = calibration
+    predictor = predictor_of(run, trained, newcomer, warns=False)  # answers are what was asked for
     types = ObservedTypes(predictor.data.graph) if observed_types else None
     answered = predictor.answers(questions, k, new_only=new_only, types=types)
     if as_json:
