@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from pictokg.errors import ConfigError, DataWarning
 from pictokg.features.table import FeatureTable
 from pictokg.fusion.slots import SlotRows
 from pictokg.graph.query import Query
+from pictokg.sampling._drawing import known_among
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 
 if TYPE_CHECKING:
@@ -117,13 +119,13 @@ class CrossModalSampler(nn.Module, Sampler):
         static = self.static(everyone, context)
         return StepPool(context.step, everyone, static, self.attend(everyone, static.flatten(1), context))
 
+    @abstractmethod
     def static(self, ids: Tensor, context: Context) -> Tensor:
         """The model's vectors of these entities, (n, [views,] width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attend(self, ids: Tensor, structure: Tensor, context: Context, *, answers: bool = False) -> Independent:
         """Entities as far as no relation is needed; `answers` tells whether they are what candidates are held to."""
-        raise NotImplementedError
 
     def compare(
         self, pool: StepPool, answer: Tensor, relation: Tensor, guidance: Callable[[Tensor], Guidance], context: Context
@@ -187,11 +189,8 @@ def similarities(
 
 def answers_among(query: Query, answer: Tensor, pool: Tensor, context: Context) -> Bool[Tensor, "batch pool"]:
     """True where a candidate of the (ascending) pool is a known answer of the question, or its answer itself."""
-    rows, ids = context.known.answers(query)
-    columns = torch.searchsorted(pool, ids).clamp_max(len(pool) - 1)
-    inside = pool[columns] == ids
     marked = pool == answer.unsqueeze(1)
-    marked[rows[inside], columns[inside]] = True
+    marked[known_among(query, pool, context)] = True
     return marked
 
 
