@@ -90,7 +90,8 @@ def build_objective(config: Config) -> Objective:
     if sampler is None or loss is None:
         raise ConfigError("training needs a sampler and a loss; name both")
     if "labels" in sampler.needs and not loss.reads_labels:
-        labelled = [name for name in catalogue.names("loss") if catalogue.find("loss", name).reads_labels]  # type: ignore[attr-defined]
+        losses: dict[str, Any] = {name: catalogue.find("loss", name) for name in catalogue.names("loss")}
+        labelled = [name for name, kind in losses.items() if kind.reads_labels]
         raise ConfigError(
             f"sampler {config.name('sampler')!r} labels several answers a question, which loss"
             f" {config.name('loss')!r} does not read; choose loss " + " or ".join(labelled)

@@ -34,7 +34,7 @@ def triples_per_second(name: str, data: Any) -> dict[str, Any]:
     from pictokg.config import configure
     from pictokg.errors import ConfigError
 
-    needs = catalogue.find("sampler", name).needs  # type: ignore[attr-defined]
+    needs = catalogue.find("sampler", name).needs  # type: ignore[attr-defined]  # every sampler says
     model_name = "ikrl" if "views" in needs else "transe"
     loss = "softmax" if "labels" in needs else "self_adversarial"
     settings = [("dim", 128), ("epochs", 2), ("batch_size", BATCH), *sampler_options(name)]

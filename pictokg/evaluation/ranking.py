@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -164,8 +164,9 @@ class _Ranker:
     def _scored(self, query: Query, ids: Tensor) -> tuple[Scored, Tensor]:
         """The scores, and as many numbers that are NaN where scores are."""
         if self.fast and (self.candidates.place is None or len(ids) <= self.workspace.chunk):
-            # A slice, not ids, of all there are: then the look-up of encodings gives them in place.
-            vectors = self.encode(ids if self.candidates.place is not None else slice(None))  # type: ignore[arg-type]
+            # A slice, not ids, of all there are: then the look-up of encodings, a tensor's own, gives them in place.
+            every: Any = slice(None)
+            vectors = self.encode(ids if self.candidates.place is not None else every)
             return score_fast(self.model, query, vectors, self.encode)
         scores = self._scores_of_distinct(query, ids)
         return Whole(scores), scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -148,9 +148,9 @@ class Swap:
         for start in range(0, len(file), rows):
             yield self.partitions.order[start : start + rows], np.array(file[start : start + rows, : self._width])
 
-    def _open(self, mode: str) -> np.ndarray:
+    def _open(self, mode: Literal["r", "r+"]) -> np.ndarray:
         # Mapped anew each time: pages that were looked at count as the process's own only while they are mapped.
-        return np.load(self.path, mmap_mode=mode)  # type: ignore[arg-type]
+        return np.load(self.path, mmap_mode=mode)
 
     def _read(self, slot: int, part: int) -> None:
         first, end = self.partitions.starts[part : part + 2]

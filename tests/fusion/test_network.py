@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F  # noqa: N812 (the name the whole field uses)
 
 from pictokg.assembly import build, build_model, build_trainer
 from pictokg.config import configure

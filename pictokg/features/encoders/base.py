@@ -230,7 +230,7 @@ def in_threads(function: Callable[[Sequence[Item]], Result], items: Sequence[Ite
 def one_thread() -> AbstractContextManager[object]:
     """Keep matrix products on one thread: with more, the last digits depend on how many."""
     import scipy.linalg  # noqa: F401 - only a library that is loaded can be limited
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # of scikit-learn
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no stubs
 
     return threadpool_limits(1)
 
