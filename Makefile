@@ -27,7 +27,7 @@ demo: install
 	$(BIN)/pictokg demo --out runs/demo
 
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 lint: install
 	$(BIN)/ruff check .
