@@ -1,7 +1,9 @@
 """Load on the service: requests a second and their times, bounded in count and in time.
 
 A run folder (the demo's, of 7,062 entities) or a made-up graph of any size is served by a process of its own, as
-`pictokg serve` does; so many clients ask one question after another, over connections that are kept.
+`pictokg serve` does; so many clients ask one question after another, over connections that are kept. The vectors of the
+made-up graph lie in clusters, as learned ones do: where they lie anywhere, an index finds the best only by looking
+everywhere.
 
     python -m benchmarks.speed.serving runs/demo/gated-image-text --clients 8 --requests 3000 --seconds 30
     python -m benchmarks.speed.serving --entities 1000000 --requests 500 --seconds 60
@@ -24,20 +26,16 @@ from urllib.parse import quote
 import numpy as np
 
 
-def made_up(entities: int):
-    """A graph and an untrained DistMult of that size: speed does not depend on what was learned."""
-    from pictokg.assembly import build_model
-    from pictokg.config import configure
-    from pictokg.datasets.dataset import Dataset
-    from pictokg.graph.graph import KnowledgeGraph
-    from pictokg.graph.vocabulary import Vocabulary
+def made_up(entities: int) -> Any:
+    """A run of a graph of that size, and of a DistMult that knows its law (see benchmarks.speed.completion)."""
+    from benchmarks.speed.completion import generated
+    from pictokg.prediction.calibration import fit_calibration
+    from pictokg.serving.served import Served
 
-    generator = np.random.default_rng(0)
-    triples = np.stack([generator.integers(size, size=2 * entities) for size in (entities, 20, entities)], axis=1)
-    names = Vocabulary([f"entity {number}" for number in range(entities)])
-    graph = KnowledgeGraph(names, Vocabulary([f"r{number}" for number in range(20)]), {"train": triples})
-    data = Dataset("made up", graph)
-    return build_model(configure("distmult", settings=[("dim", 128)]), data), data
+    data, model = generated(entities, 20, 128, "distmult")
+    run = Served("made up", model, data)
+    run.predictor.calibration = fit_calibration(model, data, encode=run.predictor.encode)
+    return run
 
 
 def serve(folder: Path | None, entities: int, threads: int, where: Any) -> None:
@@ -46,14 +44,14 @@ def serve(folder: Path | None, entities: int, threads: int, where: Any) -> None:
 
     from pictokg.cli.serve import open_service
     from pictokg.serving.app import make_app
-    from pictokg.serving.served import Served, Service
+    from pictokg.serving.served import Service
     from pictokg.serving.server import make_server
 
     torch.set_num_threads(1)
     if folder is not None:
         service = open_service([folder], "cpu", threads)
     else:
-        service = Service.of([Served("made up", *made_up(entities))], threads=threads)
+        service = Service.of([made_up(entities)], threads=threads)
     run = service.run(None)
     server = make_server(make_app(service), "127.0.0.1", 0, "WARNING")
     ids = np.random.default_rng(1).permutation(run.facts.triples)[:2000]

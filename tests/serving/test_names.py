@@ -32,6 +32,28 @@ def test_whole_names_come_first_and_weightier_before_lighter():
     assert index.search("paris", 9) == [3, 1, 0, 4, 2]
 
 
+def test_order_is_that_of_a_walk_through_all_names():
+    """Whole, beginning so, a word beginning so, anywhere: label before name, the weightier before the lighter."""
+    generator = np.random.default_rng(1)
+    pick = lambda: "".join(generator.choice(list("ab "), size=generator.integers(1, 6))).strip() or "b"  # noqa: E731
+    names, labels, weight = [pick() for _ in range(200)], [pick() for _ in range(200)], generator.integers(0, 5, 200)
+    labels = [name if generator.random() < 0.3 else label for name, label in zip(names, labels, strict=True)]
+    index = NameIndex(names, labels, weight)
+    for wanted in ("a", "b", "ab", "a b", "ba", "bab a"):
+
+        def quality(place: int, wanted: str = wanted) -> int:
+            label, name = fold(labels[place]), fold(names[place])
+            tests = (label == wanted, name == wanted, label.startswith(wanted), name.startswith(wanted))
+            both = f"{label}\t{name}"
+            return (*tests, f" {wanted}" in both, wanted in both, True).index(True)
+
+        expected = sorted((place for place in range(200) if quality(place) < 6), key=lambda p: (quality(p), -weight[p]))
+        found = index.search(wanted, 1000)
+        assert [(quality(p), weight[p]) for p in found[: len(expected)]] == [(quality(p), weight[p]) for p in expected]
+        for limit in (1, 7, 40):
+            assert index.search(wanted, limit) == found[:limit]
+
+
 @pytest.mark.parametrize("odd", ["", " ", "\n", "\t", "\x00", "́", "[a-z]+", "\\", "ß" * 200, "\ud800", "‮"])
 def test_odd_words_find_nothing_and_break_nothing(odd: str):
     index = NameIndex(["x"], ["plain"], np.array([1]))
