@@ -47,6 +47,7 @@ class EntityEncoder(nn.Module, ABC):
     views: tuple[str, ...] = ("entity",)
     depends_on_relation = False
     plain_rows = False
+    kernels = True  # or False: compute encodings by the plain formulas only
     structure: EntityTable
 
     @abstractmethod

@@ -70,11 +70,11 @@ def fast_scores(
     It is where a score compares what is expected with an encoding that the memo has, on the CPU in float32.
     """
     if not (
-        similarity_of(model) in SIMILARITIES
+        _compares(model) in SIMILARITIES
         and query.side is not Side.RELATION
         and negatives.ids.dim() == 2
         and negatives.vectors is negatives.labelled is negatives.answer_column is None
-        and not loss.per_term
+        and (len(model.term_names) > 1 or not loss.per_term)
         and memo.rows is not None
         and (memo.rows.device.type, memo.rows.dtype) == ("cpu", torch.float32)
         and not torch.is_autocast_enabled("cpu")
@@ -83,5 +83,30 @@ def fast_scores(
     from pictokg.kernels.scores import score_own
 
     candidates = memo.positions(torch.cat([negatives.ids, answer.unsqueeze(1)], dim=1))
-    scores = score_own(expect(model, query, memo), memo.rows, candidates, similarity_of(model))
+    if len(model.term_names) > 1:
+        terms = _terms_of_own(model, query, candidates, memo)
+        scores = terms if loss.per_term else terms @ model.term_weights
+    else:
+        scores = score_own(expect(model, query, memo), memo.rows, candidates, similarity_of(model))
     return Scored(scores[:, -1], scores[:, :-1], negatives.weight)
+
+
+def _compares(model: Model) -> str:
+    """As `similarity_of`, also where entities have several views."""
+    return "" if model.depends_on_relation else model.scoring.kernel
+
+
+def _terms_of_own(model: Model, query: Query, candidates: Tensor, memo: Memo) -> Tensor:
+    """Each view of the anchor compared with each view of its candidates, (B, K, terms), the head's view first."""
+    from pictokg.kernels.scores import score_own
+
+    assert memo.rows is not None, "checked by fast_scores"
+    views = memo.rows.shape[1]
+    anchor, relation, side = model.direct(query)
+    anchors, relations = model.encoder.condition(memo(anchor), relation), model.relations(relation)
+    expected = torch.stack([model.scoring.expect(anchors[:, view], relations, side) for view in range(views)], dim=1)
+    own = candidates.unsqueeze(2) * views + torch.arange(views)  # (B, K, views): rows of every view
+    each = own.flatten(1).repeat_interleave(views, dim=0)
+    scores = score_own(expected.flatten(0, 1), memo.rows.flatten(0, 1), each, model.scoring.kernel)
+    terms = scores.view(len(candidates), views, -1, views)  # anchor's view, candidate, candidate's view
+    return (terms.transpose(1, 2) if side is Side.TAIL else terms.permute(0, 2, 3, 1)).flatten(2)

@@ -105,6 +105,7 @@ class Trainer:
     ) -> None:
         self.model, self.options = model, options
         self.objective = replace(objective, kernels=options.kernels == "auto")
+        model.encoder.kernels = self.objective.kernels
         self.on_batch = on_batch or (lambda done: None)
         self.triples = torch.from_numpy(data.graph.split("train").astype("int64")).to(model.device)
         if not len(self.triples):
