@@ -45,32 +45,46 @@ def calibrate(
         return
     from rich.console import Console
 
-    Console(highlight=False, markup=False).print(*tables_of(reliability), sep="\n")
+    Console(highlight=False, markup=False).print(*said_of(reliability), sep="\n", soft_wrap=False)
 
 
-def tables_of(reliability: Reliability) -> list[Table]:
-    """The bins, and the relations."""
+def said_of(reliability: Reliability) -> list[str | Table]:
+    """What is printed: the error and the bins, then the relations."""
+    said, common = reliability.protocol, reliability.common_error
+    errors = f"expected calibration error {reliability.error:.3f}, Brier score {reliability.brier:.3f}"
+    counts = f"{said['true']:,} true and {said['false']:,} unknown triples, ratio 1 : {said['ratio']:g}"
+    few = "" if common is None else f"those without a curve of their own together: error {common:.3f}\n"
+    return [
+        f"{said['split']}: {errors}; {counts}, {said['method']}",
+        table_of_bins(reliability),
+        f"{few}thresholds for a precision of {said['precision']:g}, chosen on validation:",
+        table_of_relations(reliability),
+    ]
+
+
+def table_of_bins(reliability: Reliability) -> Table:
+    """How probable triples were said to be, and how many of them are true."""
     from rich.table import Table
 
-    said = reliability.protocol
-    counts = f"{said['true']:,} true and {said['false']:,} unknown triples, ratio 1 : {said['ratio']:g}"
-    errors = f"expected calibration error {reliability.error:.3f}, Brier score {reliability.brier:.3f}"
-    bins = Table(title=f"{said['split']}: {errors}; {counts}, {said['method']}", title_justify="left", box=None)
+    bins = Table(box=None)
     for column in ("probability", "mean", "true", "of all"):
         bins.add_column(column, justify="right")
     for found in reliability.bins:
         shares = (f"{found[name]:.3f}" for name in ("probability", "true", "weight"))
         bins.add_row(f"{found['lower']:.1f}–{found['upper']:.1f}", *shares)
-    common = reliability.common_error
-    shared = "" if common is None else f"; those with the common curve together: error {common:.3f}"
-    relations = Table(
-        title=f"relations, thresholds for a precision of {said['precision']:g}{shared}", title_justify="left", box=None
-    )
+    return bins
+
+
+def table_of_relations(reliability: Reliability) -> Table:
+    """The same relation by relation."""
+    from rich.table import Table
+
+    relations = Table(box=None)
     columns = ("relation", "true", "unknown", "error", "curve", "threshold", "precision", "recall")
     for column in columns:
         relations.add_column(column, justify="left" if column in ("relation", "curve") else "right", overflow="fold")
     for name, found in reliability.by_relation.items():
         figures = ("–" if found[key] is None else f"{found[key]:.3f}" for key in ("threshold", "precision", "recall"))
-        curve = "own" if found["own_curve"] else "common"
-        relations.add_row(name, f"{found['true']:,}", f"{found['false']:,}", f"{found['error']:.3f}", curve, *figures)
-    return [bins, relations]
+        cells = f"{found['true']:,}", f"{found['false']:,}", f"{found['error']:.3f}", found["curve"], *figures
+        relations.add_row(name, *cells)
+    return relations

@@ -17,7 +17,7 @@ from pictokg.errors import DataError, DataWarning, PictoKGError
 from pictokg.evaluation.classification import scores_of
 from pictokg.evaluation.thresholds import Thresholds
 from pictokg.files import write_text
-from pictokg.prediction.curves import METHODS, Curve, check_method, fit_curve, read_curve
+from pictokg.prediction.curves import METHODS, Curve, Pooled, check_method, fit_curve, pool, read_curve
 from pictokg.prediction.held_out import Examples, draw_examples, halves
 from pictokg.prediction.precision import HeldOut
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FILE = "calibration.json"
 _SPLIT = "valid"
-_FITTED = b"common curve of the relations that use it"  # how; what was fitted otherwise before is stale
+_FITTED = b"curves of few examples are drawn towards the common one"  # how; what was fitted otherwise before is stale
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,9 @@ class Calibration:
     Attributes:
         method: "platt" or "isotonic".
         ratio: unknown triples for each true one. seed: of their draw and of the halves.
-        overall: the curve that relations with too few examples share. by_relation: relation id → its own curve.
+        overall: the common curve, fitted on the relations with too few examples for one of their own.
+        by_relation: relation id → its own curve. pooled: id of one with few examples → its curve drawn towards the
+            common one; relations in neither have the common one.
         held_out: precision at every probability, on triples that the curve in question was not fitted on.
         thresholds: from which score on triple classification calls a triple true.
         counts: true and unknown (`false`) validation triples.
@@ -57,6 +59,7 @@ class Calibration:
     seed: int
     overall: Curve
     by_relation: Mapping[int, Curve]
+    pooled: Mapping[int, Pooled]
     held_out: HeldOut
     thresholds: Thresholds
     counts: Mapping[str, int]
@@ -70,8 +73,12 @@ class Calibration:
         probabilities = np.empty(len(scores))
         for relation in np.unique(relations).tolist():
             rows = relations == relation
-            probabilities[rows] = self.by_relation.get(relation, self.overall)(scores[rows])
+            probabilities[rows] = self.curve(relation)(scores[rows])
         return probabilities
+
+    def curve(self, relation: int) -> Curve:
+        """The curve of a relation: its own, or drawn towards the common one, or that."""
+        return self.by_relation.get(relation) or self.pooled.get(relation) or self.overall
 
     def precision(self, relation: int, probability: float) -> float | None:
         """Share of true ones among held-out triples of a relation at this probability or above; None without any.
@@ -89,7 +96,7 @@ class Calibration:
         """Write JSON, whole or not at all; `relations` are the names of all relations, by id."""
         per_relation = {
             relations[relation]: {
-                "curve": self.by_relation[relation].to_dict() if relation in self.by_relation else None,
+                "curve": None if (curve := self.curve(relation)) is self.overall else curve.to_dict(),
                 "threshold": float(self.thresholds.by_relation[relation]),
                 "own_threshold": bool(self.thresholds.own[relation]),
                 "examples": int(self.thresholds.examples[relation]),
@@ -129,8 +136,9 @@ def fit_calibration(
 
     A relation with enough true and unknown examples (platt: 20 of each, isotonic: 100) has a curve of its own, others
     share one. That one is fitted on the others alone, for scores of large relations mean something else; on all where
-    the others have too few together. Precision is cross-fitted: each half gets its probabilities from curves of the
-    other.
+    the others have too few together. A relation with n examples, true and unknown, but too few takes n / (n + 10) of a
+    curve of its own and the rest of the common one. Precision is cross-fitted: each half gets its probabilities from
+    curves of the other.
 
     Args:
         model: a trained model; data: the graph it was trained on.
@@ -150,19 +158,21 @@ def fit_calibration(
     scores, num_relations = scores_of(model, examples.triples, encode), data.graph.num_relations
     own = _with_enough(method, examples)
     common = _common(method, examples, own)
-    overall, by_relation = _fit(method, scores, examples, np.ones(len(scores), dtype=bool), own, common)
+    overall, by_relation, pooled = _fit(method, scores, examples, np.ones(len(scores), dtype=bool), own, common)
     second, probability = halves(examples, seed), np.empty(len(scores))
     for half in (second, ~second):
-        rest_overall, rest = _fit(method, scores, examples, ~half, own, common)
+        rest_overall, alone, drawn = _fit(method, scores, examples, ~half, own, common)
+        curves: dict[int, Curve] = {**alone, **drawn}
         for relation in np.unique(examples.relation[half]).tolist():
             rows = half & (examples.relation == relation)
-            probability[rows] = rest.get(relation, rest_overall)(scores[rows])
+            probability[rows] = curves.get(relation, rest_overall)(scores[rows])
     return Calibration(
         method=method,
         ratio=float(ratio),
         seed=seed,
         overall=overall,
         by_relation=by_relation,
+        pooled=pooled,
         held_out=HeldOut.count(probability, examples, num_relations, common),
         thresholds=Thresholds.choose(scores, examples.truth, examples.relation, num_relations, least=10),
         counts={"true": int(examples.truth.sum()), "false": int((~examples.truth).sum())},
@@ -256,8 +266,8 @@ def _common(method: str, examples: Examples, own: Sequence[int]) -> Bool[np.ndar
 
 def _fit(
     method: str, scores: np.ndarray, examples: Examples, chosen: np.ndarray, own: Sequence[int], common: np.ndarray
-) -> tuple[Curve, dict[int, Curve]]:
-    """Fit the common curve, and those of relations of their own where both truths are there, on chosen examples."""
+) -> tuple[Curve, dict[int, Curve], dict[int, Pooled]]:
+    """Fit on chosen examples the common curve, and that of each relation where both truths are there: own, pooled."""
 
     def fit(rows: np.ndarray) -> Curve | None:
         truth = examples.truth[rows]
@@ -266,8 +276,16 @@ def _fit(
     overall = fit(chosen & common)
     if overall is None:
         raise DataError("too few validation triples to calibrate on: both halves need a true and an unknown one")
-    curves = {relation: fit(chosen & (examples.relation == relation)) for relation in own}
-    return overall, {relation: curve for relation, curve in curves.items() if curve is not None}
+    alone: dict[int, Curve] = {}
+    pooled: dict[int, Pooled] = {}
+    for relation in np.unique(examples.relation[chosen]).tolist():
+        rows = chosen & (examples.relation == relation)
+        curve = fit(rows)
+        if curve is not None and relation in own:
+            alone[relation] = curve
+        elif curve is not None:
+            pooled[relation] = pool(curve, overall, examples.weight[rows].sum())
+    return overall, alone, pooled
 
 
 def _from_dict(found: Mapping[str, Any], relations: tuple[str, ...]) -> Calibration:
@@ -279,12 +297,14 @@ def _from_dict(found: Mapping[str, Any], relations: tuple[str, ...]) -> Calibrat
         thresholds[relation], own[relation] = values["threshold"], values["own_threshold"]
         examples[relation] = values["examples"]
     rows = {relation: values["held_out"] for relation, values in per_relation.items()}
+    curves = {name: read_curve(values["curve"]) for name, values in per_relation.items() if values["curve"]}
     return Calibration(
         method=str(found["method"]),
         ratio=float(found["ratio"]),
         seed=int(found["seed"]),
         overall=read_curve(found["overall"]["curve"]),
-        by_relation={name: read_curve(values["curve"]) for name, values in per_relation.items() if values["curve"]},
+        by_relation={name: curve for name, curve in curves.items() if not isinstance(curve, Pooled)},
+        pooled={name: curve for name, curve in curves.items() if isinstance(curve, Pooled)},
         held_out=HeldOut.from_dicts(found["overall"]["held_out"], rows),
         thresholds=Thresholds(float(found["overall"]["threshold"]), thresholds, own, examples),
         counts=found["counts"],

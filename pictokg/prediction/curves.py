@@ -1,4 +1,4 @@
-"""Curves from scores to probabilities that never fall: Platt's and the isotonic one."""
+"""Curves from scores to probabilities that never fall: Platt's, the isotonic one, and a mean of two."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pictokg.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
+PRIOR = 10.0  # examples that the common curve counts for beside a relation's few
 METHODS = {"platt": 20, "isotonic": 100}  # method → true and false examples a relation needs for a curve of its own
 
 
@@ -68,6 +69,33 @@ class Isotonic:
         return {"scores": self.scores.tolist(), "probabilities": self.probabilities.tolist()}
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Pooled:
+    """share · own(score) + (1 − share) · common(score): a relation's own curve, drawn towards that of others.
+
+    >>> half = Platt(slope=0.0, intercept=0.0)
+    >>> Pooled(own=Platt(1.0, 0.0), common=half, share=0.5)(np.array([1000.0])).tolist()
+    [0.75]
+    """
+
+    own: Curve
+    common: Curve
+    share: float
+
+    def __call__(self, scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """The probability of each score."""
+        return self.share * self.own(scores) + (1 - self.share) * self.common(scores)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON keeps of it."""
+        return {"own": self.own.to_dict(), "common": self.common.to_dict(), "share": self.share}
+
+
+def pool(own: Curve, common: Curve, examples: float) -> Pooled:
+    """Draw a curve that was fitted on few examples towards the common one, which counts for `PRIOR` of them."""
+    return Pooled(own, common, examples / (examples + PRIOR))
+
+
 def check_method(method: str) -> None:
     """ConfigError for a method that does not exist."""
     if method not in METHODS:
@@ -102,6 +130,8 @@ def fit_curve(
 
 def read_curve(value: Mapping[str, Any]) -> Curve:
     """Make the curve again of which `to_dict` gave the values; KeyError, TypeError or ValueError for others."""
+    if "share" in value:
+        return Pooled(read_curve(value["own"]), read_curve(value["common"]), float(value["share"]))
     if "slope" in value:
         return Platt(float(value["slope"]), float(value["intercept"]))
     scores, probabilities = (np.array(value[name], dtype=np.float64) for name in ("scores", "probabilities"))

@@ -30,12 +30,13 @@ class Reliability:
 
     Attributes:
         error: expected calibration error, Σ over bins of (share of triples) · |mean probability − share true|.
-        common_error: the same of the relations that share the common curve, taken together; None without any.
+        common_error: the same of the relations without a curve of their own, taken together; None without any.
         brier: mean squared difference of probability and truth.
         bins: lower, upper, probability (mean), true (share), weight (share of all triples); empty ones are left out.
-        by_relation: name → true and unknown triples, error, own_curve, and for a precision of 0.9 the threshold chosen
-            on validation with the precision (of the triples above it) and the recall it has here; None where no
-            threshold reached it.
+        common_bins: the same of the relations without a curve of their own.
+        by_relation: name → true and unknown triples, error, curve ("own", "pooled" or "common"), and for a precision of
+            0.9 the threshold chosen on validation with the precision (of the triples above it) and the recall it has
+            here; None where no threshold reached it.
         protocol: split, method, ratio, seed, counts.
     """
 
@@ -43,6 +44,7 @@ class Reliability:
     common_error: float | None
     brier: float
     bins: list[dict[str, float]]
+    common_bins: list[dict[str, float]]
     by_relation: dict[str, dict[str, Any]]
     protocol: dict[str, Any]
 
@@ -70,7 +72,8 @@ def measure_reliability(
     probability = calibration.probabilities(scores, examples.relation)
     truth, weight = examples.truth, examples.weight
     whole, by_relation = (probability, truth, weight), {}
-    common = ~np.isin(examples.relation, list(calibration.by_relation))
+    few = ~np.isin(examples.relation, list(calibration.by_relation))
+    common = probability[few], truth[few], weight[few]
     for relation in np.unique(examples.relation).tolist():
         rows = examples.relation == relation
         chosen = probability[rows], truth[rows], weight[rows]
@@ -78,14 +81,15 @@ def measure_reliability(
             "true": int(chosen[1].sum()),
             "false": int((~chosen[1]).sum()),
             "error": calibration_error(*chosen),
-            "own_curve": relation in calibration.by_relation,
+            "curve": _kind(calibration, relation),
             **_at_threshold(*chosen, calibration.threshold(relation, PRECISION)),
         }
     return Reliability(
         error=calibration_error(*whole),
-        common_error=calibration_error(probability[common], truth[common], weight[common]) if common.any() else None,
+        common_error=calibration_error(*common) if few.any() else None,
         brier=float(np.average((probability - examples.truth) ** 2, weights=examples.weight)),
         bins=bins_of(*whole),
+        common_bins=bins_of(*common) if few.any() else [],
         by_relation=by_relation,
         protocol={
             "split": split,
@@ -133,6 +137,12 @@ def calibration_error(
     """
     bins = bins_of(probability, truth, weight)
     return float(sum(found["weight"] * abs(found["probability"] - found["true"]) for found in bins))
+
+
+def _kind(calibration: Calibration, relation: int) -> str:
+    if relation in calibration.by_relation:
+        return "own"
+    return "pooled" if relation in calibration.pooled else "common"
 
 
 def _at_threshold(

@@ -10,6 +10,8 @@ from pictokg.files import write_atomically
 from pictokg.report.marks import colour
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from pictokg.prediction.reliability import Reliability
 
 
@@ -35,17 +37,23 @@ def draw_reliability(reliability: Reliability) -> bytes:
         drawing = Figure(figsize=(4.6, 4.4), layout="constrained")
         FigureCanvasSVG(drawing)
         axes = drawing.add_subplot()
-        said = [found["probability"] for found in reliability.bins]
-        true = [found["true"] for found in reliability.bins]
         axes.plot([0, 1], [0, 1], color=ink, linestyle="--", linewidth=1)
-        axes.plot(said, true, color=colour(1), linewidth=1.5)
-        axes.scatter(said, true, s=[20 + 400 * found["weight"] for found in reliability.bins], color=colour(1))
+        _draw_bins(axes, reliability.bins, 1, "all relations")
+        if reliability.common_bins:
+            _draw_bins(axes, reliability.common_bins, 2, "those with few examples")
+            axes.legend(frameon=False, fontsize=9, labelcolor=ink)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability", ylabel="share true")
         axes.set_title(f"expected calibration error {reliability.error:.3f}", fontsize=11)
         axes.grid(visible=True)
         out = BytesIO()
         drawing.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     return out.getvalue()
+
+
+def _draw_bins(axes: Axes, bins: list[dict[str, float]], number: int, name: str) -> None:
+    said, true = ([found[key] for found in bins] for key in ("probability", "true"))
+    axes.plot(said, true, color=colour(number), linewidth=1.5, label=name)
+    axes.scatter(said, true, s=[20 + 400 * found["weight"] for found in bins], color=colour(number))
 
 
 def _write(path: Path, content: bytes) -> None:

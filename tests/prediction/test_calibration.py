@@ -185,6 +185,39 @@ def test_the_common_curve_is_that_of_the_relations_that_use_it(uneven):
     assert after.held_out.overall[0, 0] == true.sum()
 
 
+def test_few_examples_draw_the_curve_towards_the_common_one(uneven):
+    """n examples take n / (n + 10) of the relation's own curve, 10 / (n + 10) of the common one."""
+    from pictokg.evaluation.classification import scores_of
+
+    model = pictokg.build("distmult", uneven, dim=8)
+    calibration, examples = fit_calibration(model, uneven), draw_examples(uneven, "valid")
+    assert set(calibration.pooled) == set(range(1, 11))
+    rows = examples.relation == 4
+    own = fit_curve("platt", scores_of(model, examples.triples)[rows], examples.truth[rows], examples.weight[rows])
+    scores, count = np.linspace(-2, 2, 9), examples.weight[rows].sum()
+    expected = (count * own(scores) + 10 * calibration.overall(scores)) / (count + 10)
+    assert np.allclose(calibration.probabilities(scores, np.full(9, 4)), expected)
+
+
+def test_a_small_relation_whose_scores_are_higher_is_not_believed_for_them():
+    """Ten relations share a law; the scores of one are 4 higher. Its own few examples must tell."""
+    from pictokg.prediction.curves import pool
+
+    generator = np.random.default_rng(0)
+
+    def drawn(count, shift):
+        scores = generator.normal(0, 2, count)
+        return scores + shift, generator.random(count) < 1 / (1 + np.exp(-2 * scores))
+
+    common = fit_curve("platt", *drawn(5000, 0.0), np.ones(5000))
+    few, many = drawn(30, 4.0), drawn(20_000, 4.0)
+    brier = [
+        np.mean((curve(many[0]) - many[1]) ** 2)
+        for curve in (common, pool(fit_curve("platt", *few, np.ones(30)), common, 30))
+    ]
+    assert brier[1] < 0.6 * brier[0]
+
+
 def test_too_few_examples_together_use_those_of_all(model, large):
     """Every relation of this graph has a curve of its own; what is left falls back to all of them."""
     calibration = fit_calibration(model, large)
@@ -227,6 +260,17 @@ def test_what_is_saved_is_what_is_loaded(model, large, tmp_path, method):
     assert loaded.thresholds.by_relation.tolist() == fitted.thresholds.by_relation.tolist()
     written = json.loads((tmp_path / "calibration.json").read_text())
     assert set(written) == {"method", "ratio", "seed", "counts", "fingerprint", "overall", "relations"}
+
+
+def test_pooled_curves_are_kept(uneven, tmp_path):
+    model, names = pictokg.build("distmult", uneven, dim=8), tuple(uneven.graph.relations.names)
+    fitted = fit_calibration(model, uneven)
+    fitted.save(tmp_path / "calibration.json", names)
+    loaded = load_calibration(tmp_path / "calibration.json", names)
+    scores, relations = np.linspace(-3, 3, 110), np.arange(110) % 11
+    assert (loaded.probabilities(scores, relations) == fitted.probabilities(scores, relations)).all()
+    assert (set(loaded.by_relation), set(loaded.pooled)) == ({0}, set(range(1, 11)))
+    assert (np.diff(loaded.probabilities(scores, np.full(110, 5))) >= 0).all()
 
 
 # Stale, spoiled, impossible

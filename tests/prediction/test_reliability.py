@@ -49,6 +49,9 @@ def test_relations_and_protocol_are_reported(measured):
     assert set(report["by_relation"]) == set(data.graph.relations.names)
     assert sum(found["true"] for found in report["by_relation"].values()) == len(data.graph.split("test"))
     assert sum(found["weight"] for found in report["bins"]) == pytest.approx(1)
+    assert {found["curve"] for found in report["by_relation"].values()} == {"own"}
+    assert report["common_error"] is None
+    assert report["common_bins"] == []
 
 
 def test_noise_has_the_prior_as_probability(measured):
