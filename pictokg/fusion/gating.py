@@ -68,8 +68,12 @@ class Gating(EntityEncoder):
 
     def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
         """Gate and add what is present."""
-        parts = self.contributions(structure, rows, presence)
-        return torch.stack(list(parts.values())).sum(dim=0)
+        parts, kept = self._parts(structure, rows, presence)
+        if self.kernels and not torch.is_autocast_enabled("cpu") and all(map(_is_plain, parts.values())):
+            from pictokg.kernels.gating import gated_sum
+
+            return gated_sum([self.gate[name](part) for name, part in parts.items()], list(parts.values()), kept)
+        return torch.stack(list(self._gated(parts, kept).values())).sum(dim=0)
 
     def contributions(
         self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]
@@ -78,23 +82,39 @@ class Gating(EntityEncoder):
 
         Rows may be several an entity, (entities, some, wide); each is gated on its own, (entities, some, width).
         """
+        return self._gated(*self._parts(structure, rows, presence))
+
+    def _parts(
+        self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """z_m of each modality, and p_m in a column each, (entities, modalities)."""
         present = {name: presence[name] > 0 for name in rows}
-        parts = {
-            name: self.project[name](self.dropout(row.to(self.structure.weight.dtype))) for name, row in rows.items()
-        }
+        dtype = self.structure.weight.dtype
+        parts = {name: self.project[name](self._dropped(self.dropout, row.to(dtype))) for name, row in rows.items()}
         if self.use_structure and structure is not None:
             shown = [present[name] for name in self.stand_in if name in present]
             others = torch.stack(shown).any(dim=0) if shown else structure.new_zeros(len(structure)) > 0
             # An entity that has nothing else needs all of its row; the others learn less by heart without some of it.
-            parts[STRUCTURE] = torch.where(others.unsqueeze(1), self.structure_dropout(structure), structure)
+            parts[STRUCTURE] = self._dropped(self.structure_dropout, structure, whole=~others)
             present[STRUCTURE] = torch.ones_like(others)
-        kept = self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(self.structure.weight.dtype)
+        return parts, self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(dtype)
+
+    def _gated(self, parts: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+        """p_m · σ(b_m + U_m z_m) ∘ z_m of each modality."""
         return {
-            name: kept[:, column].view(-1, *[1] * (parts[name].dim() - 1))
-            * torch.sigmoid(self.gate[name](parts[name]))
-            * parts[name]
-            for column, name in enumerate(present)
+            name: kept[:, column].view(-1, *[1] * (part.dim() - 1)) * torch.sigmoid(self.gate[name](part)) * part
+            for column, (name, part) in enumerate(parts.items())
         }
+
+    def _dropped(self, dropout: nn.Dropout, rows: Tensor, whole: Tensor | None = None) -> Tensor:
+        """Rows with some numbers dropped, in training; those that are `whole` keep all."""
+        if not self.training or dropout.p == 0:
+            return rows
+        if self.kernels and _is_plain(rows) and dropout.p < 1:
+            from pictokg.kernels.gating import drop
+
+            return drop(rows, dropout.p, whole)
+        return dropout(rows) if whole is None else torch.where(whole.unsqueeze(1), rows, dropout(rows))
 
     def _drop_modalities(self, present: Tensor) -> Tensor:
         """Take present modalities (entities, modalities) out at random, never the last of an entity."""
@@ -103,3 +123,8 @@ class Gating(EntityEncoder):
         kept = present & (torch.rand(present.shape, device=present.device) >= self.modality_dropout)
         lost = ~kept.any(dim=1, keepdim=True)
         return torch.where(lost, present, kept)
+
+
+def _is_plain(rows: Tensor) -> bool:
+    """Whether kernels can read them: matrices of float32 on the CPU."""
+    return rows.dim() == 2 and (rows.device.type, rows.dtype) == ("cpu", torch.float32)

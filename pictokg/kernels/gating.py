@@ -1,0 +1,99 @@
+"""Gated sums and dropout in one pass each, as autograd functions; plain torch takes seven passes and as many copies."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pictokg.kernels import _gating
+from pictokg.kernels.independent import array, spans
+from pictokg.kernels.workers import run
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+ROWS_A_TASK = 256
+STEPS = 1 << 16  # a chance is a multiple of 1 / 65,536
+
+
+def gated_sum(
+    logits: list[Float[Tensor, "rows width"]],
+    values: list[Float[Tensor, "rows width"]],
+    kept: Float[Tensor, "rows modalities"],
+) -> Float[Tensor, "rows width"]:
+    """Σ_m p_m σ(u_m) ∘ z_m, differentiable in u and z, in float32 on the CPU.
+
+    Args:
+        logits: u of each modality; values: z of each; kept: p, a column each.
+    """
+    return _GatedSum.apply(kept, *logits, *values)
+
+
+class _GatedSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kept: Tensor, *parts: Tensor) -> Tensor:
+        number, total = len(parts) // 2, torch.zeros(parts[0].shape)
+        parts = (*(logits.sigmoid() for logits in parts[:number]), *parts[number:])
+        ctx.save_for_backward(kept, *parts)
+        columns, given, out = kept.T.contiguous().numpy(), [array(part) for part in parts], array(total)
+
+        def add(span: tuple[int, int]) -> None:
+            for m in range(number):
+                _gating.gate_block((given[m], given[number + m], columns[m]), out, span)
+
+        run([partial(add, span) for span in spans(len(total), ROWS_A_TASK)])
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        kept, *parts = ctx.saved_tensors
+        number, pulled = len(parts) // 2, array(gradients[0])
+        columns, given = kept.T.contiguous().numpy(), [array(part) for part in parts]
+        found = [torch.empty(part.shape) for part in parts]
+        made = [array(part) for part in found]
+
+        def pull(span: tuple[int, int]) -> None:
+            for m in range(number):
+                part = given[m], given[number + m], columns[m]
+                _gating.pull_block(part, pulled, made[m], made[number + m], span)
+
+        run([partial(pull, span) for span in spans(len(pulled), ROWS_A_TASK)])
+        return None, *found
+
+
+def drop(
+    rows: Float[Tensor, "rows width"], chance: float, whole: Bool[Tensor, " rows"] | None = None
+) -> Float[Tensor, "rows width"]:
+    """Dropout: each number 0 with this chance, to 1 / 65,536, and else times 1 / (1 − chance); differentiable.
+
+    The mask is drawn from one number of torch's global generator, and drawn again from it backwards.
+
+    Args:
+        rows: of float32 on the CPU; chance: below 1; whole: rows that keep everything.
+    """
+    kept = np.zeros(len(rows), np.bool_) if whole is None else whole.numpy()
+    seed = int(torch.randint(1 << 62, ()))
+    return _Drop.apply(rows, chance, kept, seed)
+
+
+class _Drop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, chance: float, whole: np.ndarray, seed: int) -> Tensor:
+        ctx.drawn = chance, whole, seed
+        return _masked(rows, chance, whole, seed)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return _masked(gradients[0], *ctx.drawn), None, None, None
+
+
+def _masked(rows: Tensor, chance: float, whole: np.ndarray, seed: int) -> Tensor:
+    found = torch.empty(rows.shape)
+    law = np.uint64(seed), np.uint64(round((1 - chance) * STEPS)), np.float32(1 / (1 - chance))
+    work = partial(_gating.drop_block, array(rows), whole, law, array(found))
+    run([partial(work, span) for span in spans(len(rows), ROWS_A_TASK)])
+    return found
