@@ -13,7 +13,7 @@ from pictokg.graph.query import Side
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_CELLS = 1 << 24  # (entity, question) pairs weighed at a time
+_CELLS = 1 << 21  # (entity, question) pairs weighed at a time
 SIDES = (Side.TAIL, Side.HEAD)  # question 2 r asks (anchor, r, ?), question 2 r + 1 asks (?, r, anchor)
 
 
