@@ -8,7 +8,11 @@ on disk, memory-mapped). Three measurements, by turns, medians:
                 formula entity by entity;
     step        a whole training step of IKRL (structure and images together: four scores a candidate) or gated, beside
                 the same step of structure alone on the same autograd path (TransE, ComplEx) plus the bare products that
-                project as many rows (forward, and backward for the weights).
+                project as many rows (forward, and backward for the weights); and plus those of the gates, which have a
+                matrix a modality (forward, and backward for weights and rows).
+
+IKRL projects a query and a weighted sum an entity instead of every picture, so its step may be faster than the products
+that it stands beside.
 """
 
 from __future__ import annotations
@@ -106,15 +110,28 @@ def product_seconds(rows: int, inside: int, outside: int) -> float:
     return time.perf_counter() - start
 
 
+def gate_seconds(rows: int, gates: int, width: int) -> float:
+    """Seconds of Z Uᵀ, and of the gradients Gᵀ Z and G U, for each gate."""
+    import torch
+
+    vectors, weight = torch.randn(rows, width), torch.randn(width, width)
+    start = time.perf_counter()
+    for _ in range(gates):
+        pulled = vectors @ weight.T
+        pulled.T @ vectors
+        pulled @ weight
+    return time.perf_counter() - start
+
+
 def attention_seconds(trainer: Any, ids: Any, *, loop: bool) -> float:
     """Seconds of attending to the pictures of these entities, forwards and backwards."""
     import torch
 
     encoder = trainer.model.encoder
-    rows, presence = encoder.rows(ids)
-    structure = encoder.structure(ids).detach().requires_grad_()
     start = time.perf_counter()
     if loop:
+        rows, presence = encoder.rows(ids)
+        structure = encoder.structure(ids)
         found, first = [], 0
         for number, count in enumerate(presence["image"].tolist()):
             p = encoder.project(rows["image"][first : first + count].float())
@@ -124,7 +141,7 @@ def attention_seconds(trainer: Any, ids: Any, *, loop: bool) -> float:
             first += count
         views = torch.stack(found)
     else:
-        views = encoder.fuse(structure, rows, presence)
+        views = encoder.encode_static(ids)
     views.square().sum().backward()
     encoder.zero_grad()
     return time.perf_counter() - start
@@ -141,18 +158,22 @@ def compare(data: Any, label: str, arguments: argparse.Namespace) -> list[dict[s
         for trainer in trainers.values():
             step_seconds(trainer, batches[:1])
         shape = projected_rows(trainers[name], batches, name)
-        seconds: dict[str, list[float]] = {way: [] for way in ("step", "alone", "products", "attention", "loop")}
+        seconds: dict[str, list[float]] = {w: [] for w in ("step", "alone", "products", "gates", "attention", "loop")}
+        gates = len(getattr(trainers[name].model.encoder, "gate", ()))
         ids = torch.cat([batches[0][:, 0], batches[0][:, 2]]).unique()
         for _ in range(arguments.repeats):
             seconds["step"].append(step_seconds(trainers[name], batches))
             seconds["alone"].append(step_seconds(trainers[alone], batches))
             seconds["products"].append(product_seconds(*shape))
+            seconds["gates"].append(gate_seconds(shape[0], gates, shape[2]))
             if name == "ikrl":
                 for way in ("attention", "loop"):
                     seconds[way].append(attention_seconds(trainers[name], ids, loop=way == "loop"))
         medians = {f"{way}_ms": statistics.median(values) * 1e3 for way, values in seconds.items() if values}
         row = {"graph": label, "model": name, "beside": alone, "rows_projected": shape[0], **medians}
         row["step_over_parts"] = medians["step_ms"] / (medians["alone_ms"] + medians["products_ms"])
+        parts = medians["alone_ms"] + medians["products_ms"] + medians["gates_ms"]
+        row["step_over_parts_and_gates"] = medians["step_ms"] / parts
         if name == "ikrl":
             row["attention_times_loop"] = medians["loop_ms"] / medians["attention_ms"]
         result.append(row)
@@ -165,9 +186,13 @@ def show(row: dict[str, Any]) -> None:
     line = f"  {row['graph']:<10} {row['model']:<6} step {row['step_ms']:>7.1f} ms"
     line += f", {row['beside']} alone {row['alone_ms']:>6.1f}"
     line += f", products of {row['rows_projected']:,} rows {row['products_ms']:>6.1f}"
+    if row["model"] == "gated":
+        line += f", of its gates {row['gates_ms']:>6.1f}"
     if "loop_ms" in row:
         line += f"; attention {row['attention_ms']:.1f}, in a loop {row['loop_ms']:.1f}"
     line += f" | step / (alone + products) {row['step_over_parts']:.2f}"
+    if row["model"] == "gated":
+        line += f", with the gates' products {row['step_over_parts_and_gates']:.2f}"
     print(line + (f", loop / attention {row['attention_times_loop']:.1f}" if "loop_ms" in row else ""), flush=True)
 
 

@@ -82,7 +82,7 @@ class ImageAttention(EntityEncoder):
         plain = (weight.device.type, weight.dtype) != ("cpu", torch.float32) or torch.is_autocast_enabled("cpu")
         if plain or not self.kernels:
             return super().encode_static(ids)
-        from pictokg.kernels.attention import Owned, pool
+        from pictokg.kernels.attention import Owned, pool, two_views
 
         structure, wanted = self.structure(ids), ids.numpy()
         count = self.pictures.counts[wanted]
@@ -92,9 +92,7 @@ class ImageAttention(EntityEncoder):
         if queries is not None and not self.attention_gradient:
             queries = queries.detach()
         image = self.project(pool(queries, owned, kind))
-        if not count.all():
-            image = torch.where(torch.from_numpy(count > 0).unsqueeze(1), image, structure)
-        return torch.stack([structure, image], dim=1)
+        return two_views(structure, image, torch.from_numpy(np.flatnonzero(count == 0)))
 
     def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
         """Stack the two views (entities, 2, dim)."""

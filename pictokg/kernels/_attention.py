@@ -36,32 +36,43 @@ class Ragged(NamedTuple):
 
 
 @inlined
-def read(ragged, row, out):
-    """Put one row of features into `out`."""
+def read(ragged, row, x, out):
+    """Put one row of features f into `out`, and say f · x."""
+    total = ZERO
     if len(ragged.half):
         for j in range(len(out)):
             bits = np.int32(ragged.half[row, j])
             moved = ((bits & np.int32(0x7FFF)) << np.int32(13)) | ((bits & np.int32(0x8000)) << np.int32(16))
-            out[j] = np.int32(moved).view(np.float32) * HALF_TO_SINGLE
+            value = np.int32(moved).view(np.float32) * HALF_TO_SINGLE
+            out[j] = value
+            total += value * x[j]
     else:
         for j in range(len(out)):
             out[j] = ragged.single[row, j]
+            total += out[j] * x[j]
     if ragged.shorten:
-        total = ZERO
+        length = ZERO
         for j in range(len(out)):
-            total += square(out[j])
-        if total > ONE:
-            scale = ONE / np.float32(math.sqrt(total))
+            length += square(out[j])
+        if length > ONE:
+            scale = ONE / np.float32(math.sqrt(length))
+            total *= scale
             for j in range(len(out)):
                 out[j] *= scale
+    return total
 
 
 @inlined
-def dot(x, y):
-    total = ZERO
-    for j in range(len(x)):
-        total += x[j] * y[j]
-    return total
+def add_up(rows, weights, out):
+    """Add Σ_k w_k row_k to `out`, four rows at a time."""
+    count = len(weights)
+    for k in range(0, count - 3, 4):
+        w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        for j in range(len(out)):
+            out[j] += w0 * rows[k, j] + w1 * rows[k + 1, j] + w2 * rows[k + 2, j] + w3 * rows[k + 3, j]
+    for k in range(count // 4 * 4, count):
+        for j in range(len(out)):
+            out[j] += weights[k] * rows[k, j]
 
 
 @inlined
@@ -103,14 +114,10 @@ def pool_block(kind, ragged, queries, weights, pooled, span):
         own = weights[start : start + count]
         pooled[u, :] = ZERO
         for k in range(count):
-            read(ragged, ragged.first[u] + k, rows[k])
-            own[k] = dot(queries[u], rows[k]) if kind != AVERAGE and count > 1 else ZERO
+            own[k] = read(ragged, ragged.first[u] + k, queries[u], rows[k])
         if count:
             weigh(kind, own)
-        for k in range(count):
-            if own[k] != ZERO:
-                for j in range(pooled.shape[1]):
-                    pooled[u, j] += own[k] * rows[k, j]
+            add_up(rows, own, pooled[u])
 
 
 @compiled
@@ -125,10 +132,8 @@ def query_block(ragged, weights, pulled, gradient, span):
             continue
         mean = ZERO
         for k in range(count):
-            read(ragged, ragged.first[u] + k, rows[k])
-            slopes[k] = dot(pulled[u], rows[k])
+            slopes[k] = read(ragged, ragged.first[u] + k, pulled[u], rows[k])
             mean += weights[start + k] * slopes[k]
         for k in range(count):
-            slope = weights[start + k] * (slopes[k] - mean)
-            for j in range(gradient.shape[1]):
-                gradient[u, j] += slope * rows[k, j]
+            slopes[k] = weights[start + k] * (slopes[k] - mean)
+        add_up(rows, slopes[:count], gradient[u])

@@ -19,7 +19,7 @@ from pictokg.kernels.independent import array, spans
 from pictokg.kernels.workers import run
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 KINDS = {"attention": _attention.ATTENTION, "average": _attention.AVERAGE, "maximum": _attention.MAXIMUM}
 ENTITIES_A_TASK = 64
@@ -69,6 +69,29 @@ class _Pool(torch.autograd.Function):
         work = partial(_attention.query_block, ctx.ragged, ctx.weights, array(gradients[0]), array(by_query))
         run([partial(work, block) for block in spans(len(by_query), ENTITIES_A_TASK)])
         return by_query, None, None
+
+
+def two_views(
+    structure: Float[Tensor, "entities dim"], image: Float[Tensor, "entities dim"], without: Int[Tensor, " some"]
+) -> Float[Tensor, "entities 2 dim"]:
+    """The two vectors of each entity side by side; those `without` pictures, whose image is 0, have the first twice."""
+    return _TwoViews.apply(structure, image, without)
+
+
+class _TwoViews(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, structure: Tensor, image: Tensor, without: Tensor) -> Tensor:
+        ctx.without = without
+        views = torch.stack([structure, image], dim=1)
+        views[without, 1] = structure[without]
+        return views
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        by_structure, by_image = (part.clone(memory_format=torch.contiguous_format) for part in gradients[0].unbind(1))
+        by_structure[ctx.without] += by_image[ctx.without]
+        by_image[ctx.without] = 0
+        return by_structure, by_image, None
 
 
 def _ragged(owned: Owned) -> _attention.Ragged:
