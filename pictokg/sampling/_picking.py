@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, pad
 
+from pictokg.graph.query import Side
+from pictokg.kernels.formulas import SIMILARITIES
+from pictokg.models._factored import expect, similarity_of
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
@@ -22,12 +26,51 @@ def distinct(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """A look-up that encodes each distinct id of a call once."""
 
     def look_up(ids: Tensor) -> Tensor:
-        once, place = ids.unique(return_inverse=True)
+        once, place = each_once(ids)
         rows = encode(once)
         # not rows[place]: its backward pass adds up in no fixed order
         return embedding(place, rows.flatten(1)).unflatten(-1, rows.shape[1:])
 
     return look_up
+
+
+def each_once(ids: Int[Tensor, "*shape"]) -> tuple[Int[Tensor, " distinct"], Int[Tensor, "*shape"]]:
+    """The distinct ids, ascending, and where each stands among them; as `unique`, without sorting.
+
+    >>> each_once(torch.tensor([[7, 2], [2, 5]]))
+    (tensor([2, 5, 7]), tensor([[2, 0], [0, 1]]))
+    """
+    there = torch.zeros(int(ids.max()) + 1 if ids.numel() else 0, dtype=torch.bool, device=ids.device)
+    there[ids.reshape(-1)] = True
+    return there.nonzero()[:, 0], (there.cumsum(0) - 1)[ids]
+
+
+def scores_of_own(model: Model, query: Query, ids: Int[Tensor, "batch k"]) -> Float[Tensor, "batch k"]:
+    """The scores of each question's own candidates, each distinct entity encoded once, by a kernel where one can."""
+    encode = distinct(model.encode)
+    if query.side is Side.RELATION or similarity_of(model) not in SIMILARITIES or not _plain(model.relations.weight):
+        return model.score(query, ids, encode)
+    from pictokg.kernels.scores import score_own
+
+    once, place = each_once(ids)
+    return score_own(expect(model, query, encode), model.encode(once), place, similarity_of(model))
+
+
+def _plain(weight: Tensor) -> bool:
+    """Whether kernels may compute: on the CPU, in float32."""
+    return (weight.device.type, weight.dtype) == ("cpu", torch.float32) and not torch.is_autocast_enabled("cpu")
+
+
+@torch.no_grad()
+def plain_scores(model: Model, query: Query, ids: Int[Tensor, "batch k"]) -> Float[Tensor, "batch k"]:
+    """As `plain_terms`, their weighted sum."""
+    if len(model.term_names) > 1:
+        return plain_terms(model, query, ids) @ model.term_weights
+    was_training = model.training
+    model.eval()
+    scores = scores_of_own(model, query, ids).float()
+    model.train(was_training)
+    return scores
 
 
 @torch.no_grad()

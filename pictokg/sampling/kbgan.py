@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query
-from pictokg.sampling._picking import Choice, choose, distinct, reinforce, total
+from pictokg.sampling._picking import Choice, choose, reinforce, scores_of_own, total
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 from pictokg.sampling.uniform import at_least_one
 from pictokg.sampling.unknown import Asked, Unknown
@@ -85,7 +85,7 @@ class KBGAN(nn.Module, Sampler):
         pool = pool_of(query, context)
         candidates = pool[context.random_integers(len(pool), (len(query), self.candidates))]
         self._constrain(query, candidates)
-        logits = self.writer.score(query, candidates, distinct(self.writer.encode))
+        logits = scores_of_own(self.writer, query, candidates)
         known = context.known.contains(query, candidates)
         choice = choose(logits, ~known if self.mask_known else torch.ones_like(known), self.negatives, context)
         return Negatives(candidates.gather(1, choice.columns), weight=choice.weight, memory=choice)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query, Side
-from pictokg.sampling._picking import gumbel_noise, plain_terms, uniform_noise
+from pictokg.sampling._picking import gumbel_noise, plain_scores, uniform_noise
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 from pictokg.sampling.uniform import at_least_one
 from pictokg.sampling.unknown import Asked, Unknown
@@ -103,7 +103,7 @@ class NSCaching(Sampler):
         fresh = pool[context.random_integers(len(pool), (len(rows), self.fresh))]
         union = distinct_rows(torch.cat([cache[rows].long(), fresh], dim=1))
         usable = self._usable(query, union, context)
-        scores = plain_terms(context.model, query, union.clamp_min(0)) @ context.model.term_weights
+        scores = plain_scores(context.model, query, union.clamp_min(0))
         keys = (scores + gumbel_noise(tuple(union.shape), context)).masked_fill(~usable, -torch.inf)
         kept = keys.topk(cache.shape[1], dim=1)
         cache[rows] = torch.where(kept.values > -torch.inf, union.gather(1, kept.indices), EMPTY).int()
