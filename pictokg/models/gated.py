@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pictokg.errors import ConfigError, nearest
-from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import STRUCTURE, Gating
 from pictokg.fusion.network import Kind, tables_of
+from pictokg.fusion.trained_rows import TrainedRows
 from pictokg.models.base import Model
 from pictokg.scoring.base import ScoringFunction
 
@@ -41,6 +41,7 @@ def build(
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
     modality_dropout: float = 0.02,
+    structure_missing: float = 0.0,
     trainable: bool = False,
     network: Kind = "conv",
     inverse: bool = True,
@@ -53,13 +54,15 @@ def build(
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
         dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too,
             numbers aside; modality_dropout: chance that an entity loses a whole modality in a training step.
+        structure_missing: chance that in a training step an entity counts as one without training triples; those have
+            no rows of their own, but share one that learns from this (0: they have none, see `fusion.trained_rows`).
         trainable: train a network on raw pictures (encoder `raw`) with the rest; network: a small convolutional one or
             vision transformer. Raw pictures without trainable go through the network as it was drawn.
         inverse: give every relation a reciprocal, so that head questions become tail questions.
     """
     chosen = chosen_modalities(data, modalities)
     function = scoring(dim)
-    structure = EntityTable(data.graph.num_entities, function.entity_width)
+    structure = TrainedRows.of(data, function.entity_width, missing=structure_missing)
     tables = {name: data.table(name) for name in chosen if name != STRUCTURE}
     encoder = Gating(
         structure,

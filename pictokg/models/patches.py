@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pictokg.errors import ConfigError, DataWarning
-from pictokg.fusion.base import EntityTable
+from pictokg.errors import ConfigError, DataWarning, nearest
 from pictokg.fusion.gating import STRUCTURE, Gating
 from pictokg.fusion.network import RAW
 from pictokg.fusion.patch_rows import Patches
 from pictokg.fusion.patches import PatchAttention
 from pictokg.fusion.rows import rows_of
+from pictokg.fusion.trained_rows import TrainedRows
 from pictokg.models import gated
 from pictokg.models.base import Model
 from pictokg.scoring.base import ScoringFunction
@@ -38,6 +38,7 @@ def build(
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
     modality_dropout: float = 0.02,
+    structure_missing: float = 0.0,
     inverse: bool = True,
 ) -> Model:
     """Entities are e(r) = Σ_m t_rm g_m + t_rI Σ_a c_ra g_a (see `fusion.patches`); r is the question's relation.
@@ -49,11 +50,12 @@ def build(
         attended: the modality whose rows are attended to; the others are pooled.
         aspects: ways to look at pictures that relations choose from; most_patches: rows of an entity that are kept.
         trust: learn what each relation makes of each modality.
-        dropout, structure_dropout, modality_dropout, inverse: as of `gated`.
+        dropout, structure_dropout, modality_dropout, structure_missing, inverse: as of `gated`.
     """
     chosen = gated.chosen_modalities(data, modalities)
-    if attended not in chosen or attended == STRUCTURE:
-        raise ConfigError(f"attended is {attended!r}, which is not among the tables fused: {', '.join(chosen)}")
+    names = [name for name in chosen if name != STRUCTURE]
+    if attended not in names:
+        raise ConfigError(f"attended is {attended!r}, which is not among the tables fused; {nearest(attended, names)}")
     if RAW.search(data.table(attended).name):
         raise ConfigError("patches attends to encoded rows; for raw pictures take gated with trainable=true")
     function = scoring(dim)
@@ -61,10 +63,9 @@ def build(
     if patches.slots.slots == 1:
         message = f"no entity has more than one row of {attended!r} to attend to; encode pictures with patches=true"
         warnings.warn(message, DataWarning, stacklevel=2)
-    names = [name for name in chosen if name != STRUCTURE]
     tables = {name: patches if name == attended else rows_of(data.table(name)) for name in names}
     gating = Gating(
-        EntityTable(data.graph.num_entities, function.entity_width),
+        TrainedRows.of(data, function.entity_width, missing=structure_missing),
         tables,
         use_structure=STRUCTURE in chosen,
         dropout=dropout,
