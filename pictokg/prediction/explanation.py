@@ -12,7 +12,8 @@ class Patch:
 
     Attributes:
         top, left, height, width: of the window, as fractions of the picture.
-        value: its share of what the picture's removal costs; those of a picture sum to `Contribution.removal`.
+        value: its share of what the picture's removal costs, which is `Contribution.removal`; where windows were
+            covered, of what covering all of it costs.
     """
 
     top: float
@@ -33,7 +34,7 @@ class Contribution:
         share: value / Σ |values| of the entity, in −1 … 1.
         removal: what the score loses when this alone is taken away.
         attention: the weight that the model gives it, among those of its kind; None where it has none.
-        patches: where the features are rows of windows, what each contributed.
+        patches: what each window of a picture contributed; empty where that cannot be said.
     """
 
     modality: str
@@ -95,6 +96,7 @@ class Explanation:
         terms: for models with several views of an entity, the score terms that sum to the score.
         asked, given: the parts of the answer and of the entity in the question.
         facts: training facts nearest to this one, nearest first.
+        heat: how windows of pictures were looked at, or why they were not; empty where no picture counts.
     """
 
     head: str
@@ -110,6 +112,7 @@ class Explanation:
     asked: Parts
     given: Parts
     facts: tuple[NearFact, ...]
+    heat: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as `pictokg explain --json` prints it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -104,8 +104,21 @@ class Pieces:
             parts.append(self._encode(first[part], {name: mask[part] for name, mask in rows.items()}))
         return torch.cat(parts)
 
+    @torch.no_grad()
+    def encode_with(self, piece: Piece, rows: Float[np.ndarray, "n width"]) -> Tensor:
+        """Static encodings (n, …) of the entity with all that is known, and each of these in place of a piece's row."""
+        first, masks = self.masks(np.ones((len(rows), len(self.pieces)), dtype=bool))
+        tables = {name: _repeated(table, masks[name]) for name, table in self.tables.items()}
+        table = tables[piece.modality]
+        values = table.values.copy()
+        values[piece.rows[0] :: len(self.tables[piece.modality].values)] = rows
+        tables[piece.modality] = replace(table, values=values)
+        return self._encode_tables(first, tables)
+
     def _encode(self, first: np.ndarray, rows: dict[str, np.ndarray]) -> Tensor:
-        tables = {name: _repeated(table, rows[name]) for name, table in self.tables.items()}
+        return self._encode_tables(first, {name: _repeated(table, rows[name]) for name, table in self.tables.items()})
+
+    def _encode_tables(self, first: np.ndarray, tables: dict[str, FeatureTable]) -> Tensor:
         has = torch.from_numpy(first).to(self.model.device)
         if self._guest is not None and self._joined is not None:
             guests = self._joined.guests

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query, Side
+from pictokg.prediction.covering import COVERED, GRID, LOOKS, PICTURES, WINDOWS, Covering, picture_of
 from pictokg.prediction.explanation import Contribution, Explanation, NearFact, Parts, Patch
 from pictokg.prediction.pieces import PLACE, Piece, Pieces
 from pictokg.prediction.probabilities import probabilities_of
-from pictokg.prediction.shares import Division, divide
+from pictokg.prediction.shares import divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: 
     ids = (graph.entities.id(triple[0]), graph.relations.id(triple[1]), graph.entities.id(triple[2]))
     question = _Question(predictor, ids, Side.TAIL if side == "tail" else Side.HEAD)
     score, rank = question.score_and_rank()
+    asked, given = question.parts("asked"), question.parts("given")
     return Explanation(
         *triple,
         side,
@@ -58,9 +60,10 @@ def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: 
         question.probability(ids),
         question.known(),
         question.terms(),
-        asked=question.parts("asked"),
-        given=question.parts("given"),
+        asked=asked,
+        given=given,
         facts=near_facts(predictor, ids, facts),
+        heat=question.heat,
     )
 
 
@@ -73,6 +76,7 @@ class _Question:
         self.answer, self.anchor = (tail, head) if side is Side.TAIL else (head, tail)
         entities = (self.answer, self.anchor)
         self.own = predictor.encode(torch.tensor(entities, device=self.model.device))
+        self.heat, self._covering = "", Covering(predictor.data)
 
     def query(self, anchors: Tensor) -> Query:
         """The question about these anchors."""
@@ -126,6 +130,7 @@ class _Question:
         asked = self.model.direct(self.query(torch.tensor([self.anchor], device=self.model.device)))[1]
         attention = whole.attention(asked)
         total = max(float(np.abs(division.shares).sum()), 1e-12)
+        most = [number for number in np.argsort(-np.abs(division.shares)) if whole.pieces[number].modality == "image"]
         found = [
             Contribution(
                 piece.modality,
@@ -134,7 +139,7 @@ class _Question:
                 float(division.shares[number]) / total,
                 float(division.removal[number]),
                 _attention_to(piece, attention),
-                self._patches(role, whole, piece, division),
+                self._patches(role, whole, piece, looked_at=number in most[:PICTURES]),
             )
             for number, piece in enumerate(whole.pieces)
         ]
@@ -142,10 +147,38 @@ class _Question:
         name = data.graph.entities.name(entity)
         return Parts(name, data.label(name), role, division.none, division.everyone, division.method, tuple(found))
 
-    def _patches(self, role: str, whole: Pieces, piece: Piece, division: Division) -> tuple[Patch, ...]:
-        """Divide what a picture's removal costs among its rows, where it has several."""
-        if piece.modality != "image" or len(piece.rows) < 2:
+    def _patches(self, role: str, whole: Pieces, piece: Piece, *, looked_at: bool) -> tuple[Patch, ...]:
+        """What each window of a picture contributed."""
+        if piece.modality != "image":
             return ()
+        if len(piece.rows) > 1:
+            self.heat = WINDOWS
+            return self._by_rows(role, whole, piece)
+        return self._by_covering(role, whole, piece) if looked_at else ()
+
+    def _by_covering(self, role: str, whole: Pieces, piece: Piece) -> tuple[Patch, ...]:
+        """Divide what covering all of a picture costs among its windows."""
+        data, covering = self.predictor.data, self._covering
+        self.heat = self.heat or covering.why_not
+        path = picture_of(piece.key, data.graph.entities.name(whole.entity), data)
+        everything = np.ones((1, GRID * GRID), dtype=bool)
+        if covering.why_not or path is None or covering.rows(path, everything) is None:
+            return ()
+
+        def game(shown: np.ndarray) -> np.ndarray:
+            rows = covering.rows(path, shown)
+            assert rows is not None
+            return self.scores(role, whole.encode_with(piece, rows))
+
+        values = divide(game, GRID * GRID, looks=LOOKS).shares
+        self.heat = COVERED
+        return tuple(
+            Patch(number // GRID / GRID, number % GRID / GRID, 1 / GRID, 1 / GRID, float(value))
+            for number, value in enumerate(values)
+        )
+
+    def _by_rows(self, role: str, whole: Pieces, piece: Piece) -> tuple[Patch, ...]:
+        """Divide what a picture's removal costs among its rows."""
         first, rows = whole.masks(np.ones((1, len(whole.pieces)), dtype=bool))
 
         def game(kept: np.ndarray) -> np.ndarray:

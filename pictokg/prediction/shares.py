@@ -34,7 +34,7 @@ class Division:
     method: str
 
 
-def divide(game: Game, players: int, *, seed: int = 0) -> Division:
+def divide(game: Game, players: int, *, seed: int = 0, looks: int = LOOKS) -> Division:
     """Give each player the mean, over all orders in which they may come, of what its coming adds
 
         φ_i = Σ_S |S|! (n − |S| − 1)! / n! · (v(S ∪ i) − v(S)),   Σ_i φ_i = v(all) − v(none)
@@ -42,7 +42,8 @@ def divide(game: Game, players: int, *, seed: int = 0) -> Division:
     Beyond `WHOLE` players the mean is over a sample of orders, each with its reverse, and sums to the same.
 
     Args:
-        game: values of coalitions, rows of a mask; players: how many; seed: of the sample of orders.
+        game: values of coalitions, rows of a mask; players: how many; seed: of the sample of orders; looks:
+            coalitions looked at in it, about.
 
     >>> votes = divide(lambda mask: (mask @ np.array([2, 1, 1]) >= 3).astype(float), 3)
     >>> votes.shares.round(3).tolist(), votes.method
@@ -53,7 +54,7 @@ def divide(game: Game, players: int, *, seed: int = 0) -> Division:
     if not players:
         alone = float(game(np.zeros((1, 0), dtype=bool))[0])
         return Division(np.zeros(0), np.zeros(0), alone, alone, "exact")
-    return _over_all(game, players) if players <= WHOLE else _over_some(game, players, seed)
+    return _over_all(game, players) if players <= WHOLE else _over_some(game, players, seed, looks)
 
 
 def _over_all(game: Game, players: int) -> Division:
@@ -74,9 +75,9 @@ def _over_all(game: Game, players: int) -> Division:
     return Division(shares, removal, none, everyone, "exact" if additive else "shapley")
 
 
-def _over_some(game: Game, players: int, seed: int) -> Division:
+def _over_some(game: Game, players: int, seed: int, looks: int) -> Division:
     generator = np.random.default_rng(seed)
-    orders = [generator.permutation(players) for _ in range(max(1, LOOKS // (2 * players)))]
+    orders = [generator.permutation(players) for _ in range(max(1, looks // (2 * players)))]
     orders = [one for order in orders for one in (order, order[::-1])]
     masks = np.zeros((len(orders), players + 1, players), dtype=bool)
     for row, order in enumerate(orders):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from html import escape
 
 __all__ = ["ABSENT", "cell", "escape", "figure", "scrolling_table", "section"]
@@ -24,9 +24,12 @@ def cell(text: str, *, best: bool = False) -> str:
     return f"<td class='figure'>{f'<strong>{text}</strong>' if best else text}</td>"
 
 
-def scrolling_table(caption: str, header: Iterable[str], rows: Iterable[str]) -> str:
-    """Make a table that scrolls sideways where the page is narrow; `header` and `rows` are HTML."""
-    head = "".join(f"<th scope='col'>{title}</th>" for title in header)
+def scrolling_table(caption: str, header: Iterable[str], rows: Iterable[str], *, figures: Collection[int] = ()) -> str:
+    """Make a table that scrolls sideways where it is narrow; `header` and `rows` are HTML; `figures`: their columns."""
+    head = "".join(
+        f"<th scope='col'{' class=figure' if place in figures else ''}>{title}</th>"
+        for place, title in enumerate(header)
+    )
     return (
         f"<div class='scroll' tabindex='0' role='region' aria-label='{escape(caption)}'><table>"
         f"<caption class='unseen'>{escape(caption)}</caption>"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictokg.files import write_text
+from pictokg.prediction.covering import picture_of
 from pictokg.report.markup import cell, escape, figure, scrolling_table, section
 from pictokg.report.pictures import thumbnail
 
@@ -51,9 +52,10 @@ def render(found: Explanation, data: Dataset) -> str:
         f"<td>{escape(_named(fact.tail, fact.tail_label))}</td>{cell(figure(fact.similarity, 2))}</tr>"
         for fact in found.facts
     ]
-    near = scrolling_table("Nearest training facts", ("head", "tail", "similarity"), rows) if rows else ""
+    near = scrolling_table("Nearest training facts", ("head", "tail", "similarity"), rows, figures=[2]) if rows else ""
     explanation = "Training facts of the same relation whose two entities have the most similar vectors."
-    body = "".join(_section(parts, data) for parts in (found.asked, found.given))
+    heat = f"<p>{escape(found.heat)}</p>" if found.heat else ""
+    body = heat + "".join(_section(parts, data) for parts in (found.asked, found.given))
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
         f"<meta name='viewport' content='width=device-width, initial-scale=1'><style>{STYLE}</style></head>"
@@ -70,13 +72,17 @@ def _section(parts: Parts, data: Dataset) -> str:
     )
     largest = max((abs(one.value) for one in parts.contributions), default=0.0) or 1.0
     rows = [_row(one, parts.entity, largest, data) for one in parts.contributions]
-    header = ("", "what", "share", "adds", "")
-    table = scrolling_table(f"Contributions of {parts.entity}", header, rows) if rows else ""
+    header = (_unseen("picture"), "what", "share", "adds", _unseen("bar"))
+    table = scrolling_table(f"Contributions of {parts.entity}", header, rows, figures=[2, 3]) if rows else ""
     return section(f"{role}: {_named(parts.entity, parts.label)}", explanation, table)
 
 
+def _unseen(words: str) -> str:
+    return f"<span class='unseen'>{words}</span>"
+
+
 def _row(one: Contribution, entity: str, largest: float, data: Dataset) -> str:
-    name = one.modality if not one.key else f"{one.modality}: {one.key}"
+    name = one.modality if one.key in ("", one.modality) else f"{one.modality}: {one.key}"
     looked = "" if one.attention is None else f"<br><small>attention {one.attention:.0%}</small>"
     width = 100 * abs(one.value) / largest
     bar = (
@@ -89,14 +95,6 @@ def _row(one: Contribution, entity: str, largest: float, data: Dataset) -> str:
         f"<tr><td>{picture}</td><td>{escape(name)}{looked}</td>{cell(f'{one.share:+.0%}')}{cell(figure(one.value))}"
         f"<td>{bar}</td></tr>"
     )
-
-
-def picture_of(key: str, entity: str, data: Dataset) -> Path | None:
-    """The picture file that a row's key names, among those of its entity."""
-    for path in data.pictures.get(entity, ()):
-        if path.as_posix() == key or path.as_posix().endswith("/" + key) or path.name == key:
-            return path
-    return None
 
 
 def heat_map(path: Path | None, patches: tuple[Patch, ...], name: str) -> str:

@@ -304,6 +304,7 @@ class Reasons(BaseModel):
     asked: PartsOut
     given: PartsOut
     facts: list[NearFactOut]
+    heat: Annotated[str, Field(description="How windows of pictures were looked at, or why they were not.")]
 
 
 class AskedFacts(Asked):

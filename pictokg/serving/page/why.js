@@ -26,6 +26,7 @@ function reasons(found, run) {
     h("p", { class: "sentence" }, h("strong", {}, head), ` ${relation} `, h("strong", {}, tail)),
     h("p", { class: "note" }, facts.filter(Boolean).join(" · ")),
     h("div", { class: "sides" }, side(found.asked, "The answer", run), side(found.given, "The question", run)),
+    found.heat ? h("p", { class: "note" }, found.heat) : null,
     found.facts.length ? [h("h3", {}, "Known facts most like it"), h("ul", { class: "like" }, found.facts.map((fact) => h("li", {}, `${fact.head_label} `, h("small", {}, relation), ` ${fact.tail_label}`, h("span", { class: "figure" }, `${Math.round(fact.similarity * 100)} % alike`))))] : null,
   ];
 }
