@@ -38,7 +38,7 @@ def main(runs: list[Path]) -> None:
             shoot(page, f"{address}/#ask?{QUESTION}", "page-answers")
             why(page, "page-why")
             shoot(page, f"{address}/#compare?{QUESTION}", "page-compare")
-            someone_new(page, address, "page-newcomer")
+            something_new(page, address, "page-newcomer")
             page.emulate_media(color_scheme="dark")
             shoot(page, f"{address}/#facts?relation=lowercase", "page-facts-dark")
             page.set_viewport_size(PHONE)
@@ -72,7 +72,7 @@ def why(page: Page, name: str) -> None:
     page.keyboard.press("Escape")
 
 
-def someone_new(page: Page, address: str, name: str) -> None:
+def something_new(page: Page, address: str, name: str) -> None:
     """Show the model a letter that Unicode does not have: a W with a double stroke, drawn here."""
     from io import BytesIO
 

@@ -9,7 +9,7 @@ import { newcomer } from "./newcomer.js";
 import { here, state } from "./state.js";
 
 const VIEWS = { ask, facts, newcomer, compare };
-const TITLES = { ask: "Ask", facts: "New facts", newcomer: "Someone new", compare: "Compare" };
+const TITLES = { ask: "Ask", facts: "New facts", newcomer: "New entity", compare: "Compare" };
 
 async function show() {
   const { view, parameters } = here();

@@ -1,4 +1,4 @@
-// Someone new: pictures and words of an entity that nobody has seen, and what can be said of it at once.
+// New entity: pictures and words of an entity that nobody has seen, and what can be said of it at once.
 
 import { send } from "./api.js";
 import { sureness } from "./cards.js";
@@ -10,7 +10,7 @@ const MOST = 8;
 
 export async function newcomer(view) {
   let files = [];
-  const results = h("section", { class: "answers", "aria-label": "What can be said of it" }, empty("Nobody here yet", "Give pictures, words, or both, and ask."));
+  const results = h("section", { class: "answers", "aria-label": "What can be said of it" }, empty("Nothing here yet", "Give pictures, words, or both, and ask."));
   const previews = h("ul", { class: "previews" });
   const input = h("input", { id: "pictures", type: "file", accept: "image/*", multiple: true, onchange: () => { add(input.files); input.value = ""; } });
   const drop = h("div", { class: "drop" }, h("label", { for: "pictures" }, h("strong", {}, "Choose pictures"), " or drop them here"), input, previews);
@@ -58,7 +58,7 @@ export async function newcomer(view) {
     fill(results, async () => told(await send("/newcomers", body)), { skeletons: 4, announce: () => "Answers are shown" });
   }
 
-  view.replaceChildren(h("div", { class: "hello" }, h("h1", {}, "Introduce someone new"), h("p", {}, "An entity that the graph has never seen, by its pictures and words alone.")), h("div", { class: "columns" }, h("div", { class: "beside" }, form), results));
+  view.replaceChildren(h("div", { class: "hello" }, h("h1", {}, "Introduce something new"), h("p", {}, "An entity that the graph has never seen, by its pictures and words alone.")), h("div", { class: "columns" }, h("div", { class: "beside" }, form), results));
 }
 
 function told({ questions }) {
