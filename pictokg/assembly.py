@@ -107,28 +107,41 @@ def build_trainer(
     optimiser = OptimiserOptions(**config.sections["optimiser"])
     if optimiser.sparse and options.gradient_clip:
         raise ConfigError("gradient_clip does not work on row-sparse gradients; set sparse=false or gradient_clip=0")
+    if options.memory_budget:
+        raise ConfigError("memory_budget needs a file for the table: pictokg train, or assembly.build_partitioned")
     objective = build_objective(config)
     give_generators(objective.sampler, model, data, seed=options.seed)
     return Trainer(model, data, objective, optimiser, options, on_batch)
 
 
-def build_partitioned(config: Config, data: Dataset, path: Path, memory_budget: int) -> PartitionedTrainer:
+def build_partitioned(
+    config: Config, data: Dataset, path: Path, on_batch: Callable[[int], None] | None = None
+) -> PartitionedTrainer:
     """Make the trainer of a model whose entity table may be larger than memory (see `training.partitioned`).
 
     Args:
-        config: as for `build_trainer`, of a model whose entities are plain rows.
+        config: as for `build_trainer`, of a model whose entities are plain rows; its `training.memory_budget` is what
+            the rows that are in memory at a time, and their state, may take.
         path: the file for the table and its optimiser's state; a .npy file, written over.
-        memory_budget: MiB for the rows, and their state, that are in memory at a time.
+
+    Raises:
+        ConfigError: a choice that needs more than the rows of two partitions.
     """
     from pictokg.training.partitioned import OnDisk, PartitionedTrainer
     from pictokg.training.partitions import Partitions
 
     options, optimiser = TrainingOptions(**config.options("training")), OptimiserOptions(**config.sections["optimiser"])
+    if not options.memory_budget or options.warm_start:
+        wrong = "warm_start reads all rows at once" if options.warm_start else "there is no bound to keep to"
+        raise ConfigError(f"{wrong}; set training.memory_budget to MiB, and no training.warm_start")
+    name, reads = config.name("model"), modalities_read(config, data.tables)
+    if reads:
+        raise ConfigError(f"memory_budget is for entities that are rows alone; {name} reads {', '.join(reads)}")
     width = build_model(config, Partitions.plan(2, 1, 2).local(data)).encoder.structure.weight.shape[1]
-    state = {"row_adagrad": 1, "sgd": 0}.get(optimiser.name, width)
-    partitions = Partitions.plan(data.graph.num_entities, 4 * (width + state), memory_budget << 20, options.seed)
-    model = build_model(config, partitions.local(data), seed=options.seed)
-    return PartitionedTrainer(model, data, build_objective(config), optimiser, options, OnDisk(path, partitions))
+    row = 4 * (width + {"row_adagrad": 1, "sgd": 0}.get(optimiser.name, width))
+    partitions = Partitions.plan(data.graph.num_entities, row, options.memory_budget << 20, options.seed)
+    model, objective = build_model(config, partitions.local(data), seed=options.seed), build_objective(config)
+    return PartitionedTrainer(model, data, objective, optimiser, options, OnDisk(path, partitions, on_batch))
 
 
 def give_generators(sampler: Sampler, model: Model, data: Dataset, *, seed: int = 0) -> None:

@@ -31,11 +31,12 @@ def data_of(arguments: argparse.Namespace) -> Any:
     return zipf_graph(arguments.entities, 10 * arguments.entities)
 
 
-def config_of(arguments: argparse.Namespace, seed: int) -> Any:
+def config_of(arguments: argparse.Namespace, seed: int, memory_budget: int = 0) -> Any:
     from pictokg.config import configure
 
     settings = {"dim": arguments.dim, "epochs": arguments.epochs, "batch_size": arguments.batch, "learning_rate": 0.1}
     settings |= {"negatives": 64, "sampler.shared": True, "chunk": 64, "training.seed": seed}
+    settings["memory_budget"] = memory_budget
     parts = {"sampler": "uniform", "loss": "softmax", "optimiser": "row_adagrad", "regulariser": "none"}
     return configure("distmult", parts=parts, settings=list(settings.items()))
 
@@ -58,7 +59,8 @@ def measure(way: str, seed: int, arguments: argparse.Namespace) -> dict[str, flo
             trainer = build_trainer(config, build_model(config, data), data)
         else:
             budget = max(1, int(bytes_ / arguments.times) >> 20)
-            trainer = build_partitioned(config, data, Path(folder) / "table.npy", budget)
+            config = config_of(arguments, seed, budget)
+            trainer = build_partitioned(config, data, Path(folder) / "table.npy")
         rates = [report.triples_per_second for report in trainer.epochs()]
         found = {"triples_per_second": statistics.median(rates), "mib": memory_of("VmHWM") - before}
         found |= {"table_mib": bytes_ / 2**20}

@@ -112,10 +112,35 @@ def _train(
     from pictokg.training.fit import read_metrics
 
     before = len(read_metrics(folder))
-    _, progress = train_to_end(config, data, folder, device, begin=begin)
+    if config.options("training")["memory_budget"]:
+        progress = _train_on_disk(config, data, folder, device, begin=begin)
+    else:
+        _, progress = train_to_end(config, data, folder, device, begin=begin)
     if len(progress.history) > before or not (folder / "report.html").exists():
         write_run_report(folder, data, progress.history)
     return progress
+
+
+def _train_on_disk(
+    config: Config, data: Dataset, folder: Path, device: str, *, begin: Callable[[], None] | None = None
+) -> Progress:
+    """As `train_to_end`, with most entity rows on disk, beside the run's checkpoints."""
+    from pictokg.assembly import build_partitioned
+    from pictokg.training.fit_partitioned import check, fit_partitioned, table_path
+    from pictokg.training.loop import TrainingOptions
+
+    check(TrainingOptions(**config.options("training")), device)
+    with progress_bar("training", None, "triples") as (bar, task):
+        trainer = build_partitioned(config, data, table_path(folder), lambda done: bar.update(task, completed=done))
+        if begin:
+            begin()
+        bar.update(task, total=len(trainer.triples))
+
+        def show(record: dict[str, Any]) -> None:
+            description = f"epoch {record['epoch']}/{trainer.options.epochs}"
+            bar.update(task, description=description, note=f"loss {record['loss']:.4f}")
+
+        return fit_partitioned(trainer, folder, resume=begin is None, on_epoch=show)
 
 
 def train_to_end(

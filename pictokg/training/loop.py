@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pictokg.sampling.base import Sampler
 
 
-NOT_NEGATIVE = ("validate_every", "patience", "validation_triples", "gradient_clip", "seed")
+NOT_NEGATIVE = ("validate_every", "patience", "validation_triples", "gradient_clip", "memory_budget", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class TrainingOptions:
         precision: fp32; or bf16, which computes matrix products in bfloat16 and keeps parameters and losses in fp32.
         kernels: auto computes by fast paths where there are some; off by the plain formulas, to compare.
         lock_free: let threads move rows without waiting for each other; then no two runs are the same.
+        memory_budget: MiB for entity rows and their optimiser's state, most of which then lie on disk; 0 has no bound.
         warm_start: a run folder, or a file of vectors with names, whose rows to start from; empty starts at random.
         seed: of every random draw.
     """
@@ -60,6 +61,7 @@ class TrainingOptions:
     precision: Literal["fp32", "bf16"] = "fp32"
     kernels: Literal["auto", "off"] = "auto"
     lock_free: bool = False
+    memory_budget: int = 0
     warm_start: str = ""
     seed: int = 0
 
@@ -111,15 +113,10 @@ class Trainer:
         if not len(self.triples):
             raise PictoKGError("the training split has no triples; there is nothing to learn from")
         self.memo = Memo(model.encoder.encode_static, model.num_entities, model.device)
-        self.context = Context(
-            model=model,
-            data=data,
-            known=data.known("train"),
-            generator=torch.Generator(),
-            pool=torch.arange(model.num_entities, device=model.device),
-            encode=self.memo,
-            sides=tuple(Side) if options.relation_questions else (Side.HEAD, Side.TAIL),
-        )
+        known, generator = data.known("train"), torch.Generator()
+        pool = torch.arange(model.num_entities, device=model.device)
+        sides = tuple(Side) if options.relation_questions else (Side.HEAD, Side.TAIL)
+        self.context = Context(model, data, known, generator, pool=pool, encode=self.memo, sides=sides)
         self._prepare(objective.sampler)
         self.optimisers = Optimisers(model, optimiser, objective.sampler)
         self.fused = fuse(self.model, self.objective, self.optimisers, options) if self.objective.kernels else None

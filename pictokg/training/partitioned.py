@@ -8,10 +8,10 @@ travel with those of the table. Everything else is a training run as any other.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from pictokg.training.checkpoint import load_optimiser_state, load_tensors, opti
 from pictokg.training.fused import step_of, why_not
 from pictokg.training.loop import Trainer, TrainingOptions
 from pictokg.training.partitions import Partitions, Swap
+from pictokg.training.streamed import Rows, write_rows
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Where the table lies, and how it is cut."""
+    """Where the table lies, how it is cut, and who hears of each step (`Trainer`'s on_batch)."""
 
     path: Path
     partitions: Partitions
+    on_batch: Callable[[int], None] | None = None
 
 
 class PartitionedTrainer(Trainer):
@@ -47,7 +49,7 @@ class PartitionedTrainer(Trainer):
         model: made for `partitions.local(data)`, whose "entities" are the rows in memory.
         data: the whole graph; its training split is learned from.
         objective, optimiser, options: as of any trainer that takes the fused step, with uniform negatives.
-        disk: where the table lies; the file is made, and written over.
+        disk: where the table lies; the file is made, and written over, when training begins.
 
     Raises:
         ConfigError: a choice that needs more than the rows of two partitions.
@@ -66,7 +68,7 @@ class PartitionedTrainer(Trainer):
             kind = type(objective.sampler).__name__
             raise ConfigError(f"sampler {kind} cannot draw from a part of the entities; choose sampler uniform")
         partitions = disk.partitions
-        super().__init__(model, partitions.local(data), objective, optimiser, options)
+        super().__init__(model, partitions.local(data), objective, optimiser, options, disk.on_batch)
         if self.fused is None:
             reason = why_not(model, objective, self.optimisers, options) or "kernels=off"
             raise ConfigError(f"training larger than memory needs the fused step, which {reason} rules out")
@@ -75,8 +77,13 @@ class PartitionedTrainer(Trainer):
         self.triples[:, 0], self.triples[:, 2] = place[self.triples[:, 0]], place[self.triples[:, 2]]
         table = model.encoder.structure.weight
         self.swap = Swap(disk.path, partitions, table, step_of(table, self.optimisers, 0.0).sums)
-        self.swap.create(self._first_rows())
-        self._done = 0
+        self._begun, self._done = False, 0
+
+    def begin(self) -> None:
+        """Make the file with the rows to start from; once, and before the first epoch at the latest."""
+        if not self._begun:
+            self.swap.create(self._first_rows())
+            self._begun = True
 
     def _first_rows(self) -> Iterator[Tensor]:
         """The initial rows of each partition, from a generator of its own."""
@@ -89,6 +96,7 @@ class PartitionedTrainer(Trainer):
 
     def _epoch(self) -> float:
         """All pairs of partitions, and for each its triples in a random order; the mean loss."""
+        self.begin()
         self.model.train()
         total, self._done = 0.0, 0
         seed = self.options.seed * 1_000_003 + self.epoch
@@ -138,28 +146,42 @@ class PartitionedTrainer(Trainer):
 
     def publish(self, model: Model) -> None:
         """Write what was learned into a model of the whole graph, whose own table may be memory-mapped."""
+        self.begin()
         self.swap.flush()
         with torch.no_grad():
             model.relations.weight.copy_(self.model.relations.weight)
             for entities, rows in self.swap.blocks():
                 model.encoder.structure.weight[torch.from_numpy(entities)] = torch.from_numpy(rows)
 
-    def save(self, folder: Path) -> None:
+    def write_model(self, path: Path) -> None:
+        """Write the parameters of the whole model as `save_tensors` does, without having all of them in memory."""
+        self.begin()
+        self.swap.flush()
+        table, rows = self.model.encoder.structure.weight, self.swap.partitions.order
+        named = {name: value.detach() for name, value in self.model.state_dict(keep_vars=True).items()}
+        (entities,) = (name for name, value in self.model.state_dict(keep_vars=True).items() if value is table)
+        write_rows(path, named, Rows(entities, len(rows), self.swap.blocks()))
+
+    def save(self, folder: Path, progress: Mapping[str, Any] | None = None) -> None:
         """Write what a resumed run needs: the table as a copy of its file, then all else, which names that copy."""
+        self.begin()
         self.swap.flush()
         copy, clock = f"entities-{self.epoch}.npy", {"epoch": self.epoch, "step": self.context.step}
         write_atomically(folder / copy, self._copy_to)
         tensors = {f"model/{name}": value for name, value in self._beside_rows().items()}
         tensors |= {f"optimiser/{name}": value for name, value in self._states().items()}
-        save_tensors(folder / "last.safetensors", tensors, {"clock": clock, "entities": copy})
+        save_tensors(
+            folder / "last.safetensors", tensors, {"clock": clock, "entities": copy, "progress": dict(progress or {})}
+        )
         for old in folder.glob("entities-*.npy"):
             if old.name != copy:
                 old.unlink()
 
-    def load(self, folder: Path) -> None:
-        """Go on from what `save` wrote."""
+    def load(self, folder: Path) -> dict[str, Any]:
+        """Go on from what `save` wrote; the progress that it was given."""
         tensors, notes = load_tensors(folder / "last.safetensors")
         self.swap.forget()
+        self.swap.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / notes["entities"], self.swap.path)
         with torch.no_grad():
             for name, value in self._beside_rows().items():
@@ -172,6 +194,8 @@ class PartitionedTrainer(Trainer):
             if table in part.state and "sum" in part.state[table]:
                 part.state[table]["sum"] = sums
         self.context.epoch, self.context.step = notes["clock"]["epoch"], notes["clock"]["step"]
+        self._begun = True
+        return notes["progress"]
 
     def _copy_to(self, path: Path) -> None:
         shutil.copyfile(self.swap.path, path)

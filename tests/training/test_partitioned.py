@@ -40,7 +40,9 @@ def trainer_of(graph, path, parts=5, **choices):
     optimiser = assembly.OptimiserOptions(**config.sections["optimiser"])
     model = assembly.build_model(config, partitions.local(graph))
     disk = OnDisk(path / "table.npy", partitions)
-    return PartitionedTrainer(model, graph, assembly.build_objective(config), optimiser, options, disk)
+    trainer = PartitionedTrainer(model, graph, assembly.build_objective(config), optimiser, options, disk)
+    trainer.begin()
+    return trainer
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8])
@@ -147,7 +149,8 @@ def test_a_resumed_run_equals_an_unbroken_one(optimiser, graph, tmp_path):
 
 
 def test_the_assembly_cuts_by_the_budget(graph, tmp_path):
-    trainer = assembly.build_partitioned(config_of(dim=4096), graph, tmp_path / "table.npy", memory_budget=1)
+    config = config_of(dim=4096, memory_budget=1)
+    trainer = assembly.build_partitioned(config, graph, tmp_path / "table.npy")
     rows = trainer.model.encoder.structure.weight
     assert rows.numel() * 4 + len(rows) * 4 <= 2**20
     assert len(trainer.swap.partitions) == 2
