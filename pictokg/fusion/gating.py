@@ -113,10 +113,11 @@ class Gating(EntityEncoder):
         """Rows with some numbers dropped, in training; those that are `whole` keep all."""
         if not self.training or dropout.p == 0:
             return rows
-        if self.kernels and _is_plain(rows) and dropout.p < 1:
+        flat = rows.flatten(0, -2)  # rows may be several an entity
+        if self.kernels and _is_plain(flat) and dropout.p < 1:
             from pictokg.kernels.gating import drop
 
-            return drop(rows, dropout.p, whole)
+            return drop(flat, dropout.p, whole).view_as(rows)
         return dropout(rows) if whole is None else torch.where(whole.unsqueeze(1), rows, dropout(rows))
 
     def _drop_modalities(self, present: Tensor) -> Tensor:

@@ -95,6 +95,18 @@ def test_structure_dropout_spares_entities_that_have_nothing_else(make, data):
     assert (part[~alone] == 0).float().mean() > 0.2
 
 
+def test_dropout_takes_numbers_of_several_rows_an_entity_as_of_one(make):
+    encoder = make(dropout=0.25).train()
+    torch.manual_seed(0)
+    rows = torch.ones(500, 4, 6)
+    dropped = encoder._dropped(encoder.dropout, rows)
+    assert dropped.shape == rows.shape
+    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    for along in ((0, 1), (0, 2)):  # neither a column nor a slot is dropped more than another
+        gone = (dropped == 0).float().mean(dim=along)
+        assert (gone - 0.25).abs().max() < 4 * (0.25 * 0.75 / 2000) ** 0.5
+
+
 def test_numbers_do_not_stand_in_for_structure(data):
     """A birth date says too little of an entity to do without its row; words or pictures beside it say enough."""
     entities, half = data.graph.num_entities, data.graph.num_entities // 2
