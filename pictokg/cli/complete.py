@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +19,7 @@ from pictokg.cli.common import (
     print_json,
     progress_bar,
 )
+from pictokg.cli.completed import Kept, precision_of, table_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,10 +81,16 @@ def complete(
         kept = Kept(review_facts if review else 0)
         count = write_facts(out, kept.passing(facts))
     screen.print(f"{count:,} new facts in {out}", markup=False, soft_wrap=True)
+    precision = precision_of(kept, completer, min_probability)
+    if precision:
+        screen.print(table_of(kept, precision), markup=False)
+        screen.print(
+            "precision: of held-out triples that are as probable or more, with as many unknown as calibrated for"
+        )
     if review is not None:
         write_page(review, completer, kept.best(), screen)
     if as_json:
-        print_summary(out, review, kept, completer)
+        print_summary(out, review, kept, completer, precision)
 
 
 def check_endings(out: Path, review: Path | None) -> None:
@@ -99,36 +103,15 @@ def check_endings(out: Path, review: Path | None) -> None:
         raise ConfigError(f"{review}: the review page is HTML; give a file that ends in .html")
 
 
-class Kept:
-    """Facts that pass by, the most probable of them kept for the page."""
-
-    def __init__(self, at_most: int) -> None:
-        self.at_most = at_most
-        self.count: Counter[str] = Counter()
-        self._facts: list[Fact] = []
-
-    def passing(self, facts: Iterator[Fact]) -> Iterator[Fact]:
-        """Give the facts on as they come."""
-        for fact in facts:
-            self.count[fact.relation] += 1
-            if self.at_most:
-                self._facts.append(fact)
-            if len(self._facts) > 50 * self.at_most > 0:
-                self._facts = self.best()
-            yield fact
-
-    def best(self) -> list[Fact]:
-        """The most probable, or those with the highest scores where there are no probabilities."""
-        ordered = sorted(self._facts, key=lambda fact: -(fact.score if fact.probability is None else fact.probability))
-        return list(islice(ordered, self.at_most))
-
-
-def print_summary(out: Path, review: Path | None, kept: Kept, completer: Completer) -> None:
+def print_summary(
+    out: Path, review: Path | None, kept: Kept, completer: Completer, precision: dict[str, dict[str, Any]]
+) -> None:
     """Print what was written as JSON."""
     print_json(
         {
             "facts": kept.count.total(),
             "by_relation": dict(kept.count),
+            "precision": precision,
             "file": str(out),
             "review": None if review is None else str(review),
             "search": completer.search.description,

@@ -7,6 +7,9 @@ import json
 import polars as pl
 import pytest
 
+from pictokg.prediction.calibration import load_calibration
+from pictokg.run import load_run
+
 
 @pytest.fixture(scope="module")
 def trained(made_folder, tmp_path_factory):
@@ -62,6 +65,24 @@ def test_complete_writes_facts_and_a_page(trained, pictokg, tmp_path):
     assert len(frame) > 20
     assert frame["probability"].is_between(0, 1).all()
     assert page.read_text(encoding="utf-8").count("<li class='fact'") == 5
+
+
+def test_complete_says_how_precise_such_facts_were_on_held_out_triples(trained, pictokg, tmp_path):
+    out = tmp_path / "facts.tsv"
+    code, said, err = pictokg("complete", trained, "-o", out, "--min-probability", "0.3", "--json")
+    summary = json.loads(said)
+    assert (code, set(summary["precision"])) == (0, set(summary["by_relation"]))
+    run = load_run(trained)
+    calibration = load_calibration(trained / "calibration.json", tuple(run.data.graph.relations.names))
+    for name, figures in summary["precision"].items():
+        assert figures["probability"] == 0.3
+        assert figures["precision"] == calibration.precision(run.data.graph.relations.id(name), 0.3)
+        assert name in err
+    assert "precision: of held-out triples" in err
+    code, said, _ = pictokg("complete", trained, "-o", out, "--limit", "10", "--json")
+    rows = [line.split("\t") for line in out.read_text(encoding="utf-8").splitlines()]
+    for name, figures in json.loads(said)["precision"].items():
+        assert figures["probability"] == pytest.approx(min(float(row[3]) for row in rows if row[1] == name), abs=1e-6)
 
 
 def test_complete_one_relation_to_tsv_with_a_limit(trained, pictokg, tmp_path):
