@@ -85,7 +85,7 @@ def complete(
     if precision:
         screen.print(table_of(kept, precision), markup=False)
         screen.print(
-            "precision: of held-out triples that are as probable or more, with as many unknown as calibrated for"
+            "precision: of held-out triples as probable or more, beside unknown ones at the ratio of the calibration"
         )
     if review is not None:
         write_page(review, completer, kept.best(), screen)
