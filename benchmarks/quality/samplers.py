@@ -25,7 +25,8 @@ from statistics import mean, median, stdev
 from typing import Any
 
 PLAN = Path(__file__).with_suffix(".toml")
-ASKED_ALIKE = {"alternate": False, "side": "both"}  # options that make a sampler ask each triple from both sides
+# Options that make a sampler ask each triple from both sides, and weigh all questions alike
+ASKED_ALIKE = {"alternate": False, "side": "both", "subsampling": False}
 HEADER = ("sampler", "variant", "seeds", "mrr", "beside uniform", "hits@1", "hits@3", "hits@10", "seconds", "peak MiB")
 HEADER += ("score gap", "false negatives", "effective support")
 START = {"name": "start", "sampler": "uniform", "variants": [{}]}
