@@ -13,8 +13,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pictokg.kernels._loops import DOT, ZERO, add_gradients, move, over_distance, pull_one, similarities, slopes
+from pictokg.kernels._loops import ONE, move, slopes
+from pictokg.kernels._prefetch import fetch_row
+from pictokg.kernels._similarities import (
+    DOT,
+    L1,
+    L2,
+    ZERO,
+    add_dot,
+    add_l1,
+    add_l2,
+    add_modulus,
+    four_dot,
+    four_l1,
+    four_l2,
+    four_modulus,
+    over_distance,
+    pull_one,
+)
+from pictokg.kernels._tiles import pull_tiles, score_tiles
 from pictokg.kernels.compiled import compiled, inlined
+
+AHEAD = 8  # candidates between asking for a row and reading it
 
 
 class Batch(NamedTuple):
@@ -39,20 +59,15 @@ class SharedBatch(NamedTuple):
     """B questions in C chunks; chunk c is questions starts[c] … starts[c + 1] − 1 and shares N candidates.
 
     Attributes:
-        table: (E, d); expected: (B, d); answers: (B,); candidates: (C, N); starts: (C + 1,); weight: (B, N) or (0, 0).
-        loss, slopes, gradient: as in `Batch`, with the answer's slope last; pulled: (C · N + B, d), gradients of the
-            candidates, chunk by chunk, then of the answers; these four are written.
+        own: the questions with their answers, each the one candidate of its own.
+        candidates: (C, N); starts: (C + 1,); weight: (B, N) or (0, 0).
+        pulled: gradients of the candidates, chunk by chunk, (at least C · N, d); written.
     """
 
-    table: np.ndarray
-    expected: np.ndarray
-    answers: np.ndarray
+    own: Batch
     candidates: np.ndarray
     starts: np.ndarray
     weight: np.ndarray
-    loss: np.ndarray
-    slopes: np.ndarray
-    gradient: np.ndarray
     pulled: np.ndarray
 
 
@@ -80,10 +95,53 @@ class Step(NamedTuple):
 @inlined
 def score_question(kind, batch, b, scores):
     """Scores of the candidates of question b."""
-    count = len(scores)
+    if kind == DOT:
+        score_each(four_dot, batch, b, scores)
+    elif kind == L1:
+        score_each(four_l1, batch, b, scores)
+    elif kind == L2:
+        score_each(four_l2, batch, b, scores)
+    else:
+        score_each(four_modulus, batch, b, scores)
+
+
+@inlined
+def score_each(similarities, batch, b, scores):
+    """As `score_question`, of one similarity."""
+    x, count = batch.expected[b], len(scores)
     for k in range(0, count, 4):
-        found = similarities(kind, batch.expected[b], batch.table, four(batch.candidates, b, k, count - 1))
-        store(scores, k, count, found)
+        for ahead in range(b * count + k + AHEAD, b * count + k + AHEAD + 4):  # those of the next question follow
+            fetch_row(batch.table, batch.candidates.flat[min(ahead, batch.candidates.size - 1)])
+        store(scores, k, count, similarities(x, batch.table, four_of(batch.candidates[b], k, count - 1)))
+
+
+@inlined
+def pull_question(kind, batch, b):
+    """Add the gradient of what question b expected, from the slopes of its scores."""
+    if kind == DOT:
+        pull_each(add_dot, batch, b)
+    elif kind == L1:
+        pull_each(add_l1, batch, b)
+    elif kind == L2:
+        pull_each(add_l2, batch, b)
+    else:
+        pull_each(add_modulus, batch, b)
+
+
+@inlined
+def pull_each(add, batch, b):
+    """As `pull_question`, of one similarity."""
+    x, slope, gradient = batch.expected[b], batch.slopes[b], batch.gradient[b]
+    last = len(slope) - 1
+    for k in range(0, last + 1, 4):
+        pull = (
+            slope[k],
+            slope[k + 1] if k + 1 <= last else ZERO,
+            slope[k + 2] if k + 2 <= last else ZERO,
+            slope[k + 3] if k + 3 <= last else ZERO,
+        )
+        if pull != (ZERO, ZERO, ZERO, ZERO):
+            add(pull, x, batch.table, four_of(batch.candidates[b], k, last), gradient)
 
 
 @inlined
@@ -99,25 +157,9 @@ def store(scores, k, count, found):
 
 
 @inlined
-def four(candidates, b, k, last):
-    """Candidates k … k + 3 of question b; beyond the last one the last again."""
-    return (
-        candidates[b, k],
-        candidates[b, min(k + 1, last)],
-        candidates[b, min(k + 2, last)],
-        candidates[b, min(k + 3, last)],
-    )
-
-
-@inlined
-def four_slopes(slopes, b, k, last):
-    """Their slopes; 0 beyond the last one."""
-    return (
-        slopes[b, k],
-        slopes[b, k + 1] if k + 1 <= last else ZERO,
-        slopes[b, k + 2] if k + 2 <= last else ZERO,
-        slopes[b, k + 3] if k + 3 <= last else ZERO,
-    )
+def four_of(numbers, i, last):
+    """Numbers i … i + 3; beyond the last one the last again."""
+    return numbers[i], numbers[min(i + 1, last)], numbers[min(i + 2, last)], numbers[min(i + 3, last)]
 
 
 @compiled
@@ -130,12 +172,9 @@ def score_block(kind, batch, span):
 @compiled
 def gradient_block(kind, batch, span):
     """The gradient of what was expected, from the slopes of the scores."""
-    last = batch.candidates.shape[1] - 1
     for b in range(span[0], span[1]):
         batch.gradient[b, :] = ZERO
-        for k in range(0, last + 1, 4):
-            rows, slope = four(batch.candidates, b, k, last), four_slopes(batch.slopes, b, k, last)
-            add_gradients(kind, slope, batch.expected[b], batch.table, rows, batch.gradient[b])
+        pull_question(kind, batch, b)
 
 
 @compiled
@@ -144,47 +183,58 @@ def question_block(formula, batch, span):
     kind, last = formula.similarity, batch.candidates.shape[1] - 1
     scores, ones = np.empty(last + 1, np.float32), np.ones(last, np.float32)
     for b in range(span[0], span[1]):
-        x, slope, gradient = batch.expected[b], batch.slopes[b], batch.gradient[b]
-        weight = batch.weight[b] if len(batch.weight) else ones
+        slope, weight = batch.slopes[b], batch.weight[b] if len(batch.weight) else ones
         score_question(kind, batch, b, scores)
         batch.loss[b] = slopes(formula, scores, weight, slope)
         for k in range(last + 1):
             slope[k] = over_distance(kind, slope[k], scores[k])
-        gradient[:] = ZERO
-        for k in range(0, last + 1, 4):
-            pull = four_slopes(batch.slopes, b, k, last)
-            if pull != (ZERO, ZERO, ZERO, ZERO):
-                add_gradients(kind, pull, x, batch.table, four(batch.candidates, b, k, last), gradient)
+        batch.gradient[b, :] = ZERO
+        pull_question(kind, batch, b)
 
 
 @compiled
 def row_block(kind, batch, given, places, step, span):
     """Add up the gradient of each distinct entity over all its places, then take its step."""
-    width, most = batch.table.shape[1], 0
+    gradient = np.empty(batch.table.shape[1], np.float32)
     for u in range(span[0], span[1]):
-        most = max(most, places.starts[u + 1] - places.starts[u])
-    # The candidate's places first, padded to a multiple of four: whether one is a candidate's cannot be foreseen, and
-    # a processor that guesses wrong in the inner loop loses more than the loop takes.
-    question, slope = np.zeros(most + 3, np.int64), np.zeros(most + 3, np.float32)
-    gradient = np.empty(width, np.float32)
-    for u in range(span[0], span[1]):
-        entity, found = places.entities[u], 0
-        row = batch.table[entity]
+        fetch_row(batch.table, places.entities[min(u + 1, span[1] - 1)])
+        first, end = places.starts[u], places.starts[u + 1]
+        middle = first  # the candidate's places stand first
+        while middle < end and places.question[middle] >= 0:
+            middle += 1
         gradient[:] = ZERO
-        for i in range(places.starts[u], places.starts[u + 1]):
-            b = places.question[i]
-            if b >= 0:
-                question[found], slope[found] = b, batch.slopes[b, places.column[i]]
-                found += 1
-            else:
-                for j in range(width):
-                    gradient[j] += given[places.column[i], j]
-        slope[found : found + 3] = ZERO
-        for i in range(0, found, 4):
-            rows = (question[i], question[i + 1], question[i + 2], question[i + 3])
-            pull = (slope[i], slope[i + 1], slope[i + 2], slope[i + 3])
-            add_gradients(kind, pull, row, batch.expected, rows, gradient)
-        move(step.rule, step.rate, step.target, entity, gradient, step.sums)
+        if kind == DOT:
+            add_candidates(add_dot, batch.table[places.entities[u]], batch, places, (first, middle), gradient)
+        elif kind == L1:
+            add_candidates(add_l1, batch.table[places.entities[u]], batch, places, (first, middle), gradient)
+        elif kind == L2:
+            add_candidates(add_l2, batch.table[places.entities[u]], batch, places, (first, middle), gradient)
+        else:
+            add_candidates(add_modulus, batch.table[places.entities[u]], batch, places, (first, middle), gradient)
+        for i in range(middle, end, 4):
+            whole = (ONE, ONE if i + 1 < end else ZERO, ONE if i + 2 < end else ZERO, ONE if i + 3 < end else ZERO)
+            add_dot(whole, gradient, given, four_of(places.column, i, end - 1), gradient)
+        move(step.rule, step.rate, step.target, places.entities[u], gradient, step.sums)
+
+
+@inlined
+def add_candidates(add, row, batch, places, span, gradient):
+    """Add up what pulls at a row in the places where it is a candidate."""
+    for i in range(span[0], span[1], 4):
+        pull = slopes_of(batch.slopes, places, i, span[1] - 1)
+        add(pull, row, batch.expected, four_of(places.question, i, span[1] - 1), gradient)
+
+
+@inlined
+def slopes_of(slopes, places, i, last):
+    """The slopes at places i … i + 3; 0 beyond the last one."""
+    question, column = places.question, places.column
+    return (
+        slopes[question[i], column[i]],
+        slopes[question[i + 1], column[i + 1]] if i + 1 <= last else ZERO,
+        slopes[question[i + 2], column[i + 2]] if i + 2 <= last else ZERO,
+        slopes[question[i + 3], column[i + 3]] if i + 3 <= last else ZERO,
+    )
 
 
 @compiled
@@ -215,41 +265,27 @@ def hurried_block(formula, batch, step, span):
 @compiled
 def shared_block(formula, batch, span):
     """As `question_block` for chunks of questions that share candidates; the gradients of candidates are kept."""
-    kind, shared = formula.similarity, batch.candidates.shape[1]
-    scores, ones = np.empty(shared + 1, np.float32), np.ones(shared, np.float32)
+    kind, own, count = formula.similarity, batch.own, batch.candidates.shape[1]
+    vectors, ones = np.empty((count, own.table.shape[1]), np.float32), np.ones(count, np.float32)
     for c in range(span[0], span[1]):
         first, end = batch.starts[c], batch.starts[c + 1]
+        expected, gradient = own.expected[first:end], own.gradient[first:end]
+        scores = np.empty((end - first, count + 1), np.float32)
+        slope = np.empty((end - first, count + 1), np.float32)
+        for k in range(count):
+            vectors[k] = own.table[batch.candidates[c, k]]
+        score_tiles(kind, expected, vectors, scores, (0, count))
         for b in range(first, end):
-            x, gradient = batch.expected[b], batch.gradient[b]
-            for k in range(0, shared, 4):
-                found = similarities(kind, x, batch.table, four(batch.candidates, c, k, shared - 1))
-                store(scores, k, shared, found)
-            answer = batch.answers[b]
-            scores[shared] = similarities(kind, x, batch.table, (answer, answer, answer, answer))[0]
-            weight = batch.weight[b] if len(batch.weight) else ones
-            batch.loss[b] = slopes(formula, scores, weight, batch.slopes[b])
-            for k in range(shared + 1):
-                batch.slopes[b, k] = over_distance(kind, batch.slopes[b, k], scores[k])
-            gradient[:] = ZERO
-            for k in range(0, shared, 4):
-                pull, rows = four_slopes(batch.slopes, b, k, shared - 1), four(batch.candidates, c, k, shared - 1)
-                add_gradients(kind, pull, x, batch.table, rows, gradient)
-            pull = batch.slopes[b, shared]
-            pull_one(kind, pull, x, batch.table, answer, batch.pulled[len(batch.candidates) * shared + b])
-            add_gradients(kind, (pull, ZERO, ZERO, ZERO), x, batch.table, (answer, answer, answer, answer), gradient)
-        for k in range(shared):
-            out = batch.pulled[c * shared + k]
-            row = batch.table[batch.candidates[c, k]]
-            out[:] = ZERO
-            for b in range(first, end, 4):
-                rows = (b, min(b + 1, end - 1), min(b + 2, end - 1), min(b + 3, end - 1))
-                pull = (
-                    batch.slopes[b, k],
-                    batch.slopes[b + 1, k] if b + 1 < end else ZERO,
-                    batch.slopes[b + 2, k] if b + 2 < end else ZERO,
-                    batch.slopes[b + 3, k] if b + 3 < end else ZERO,
-                )
-                add_gradients(kind, pull, row, batch.expected, rows, out)
+            q = b - first
+            score_question(kind, own, b, scores[q, count:])
+            own.loss[b] = slopes(formula, scores[q], batch.weight[b] if len(batch.weight) else ones, slope[q])
+            for k in range(count + 1):
+                slope[q, k] = over_distance(kind, slope[q, k], scores[q, k])
+            own.slopes[b, 0] = slope[q, count]
+        pull_tiles(kind, slope[:, :count], expected, vectors, gradient)
+        for b in range(first, end):
+            pull_question(kind, own, b)
+        pull_tiles(kind, slope.T[:count], vectors, expected, batch.pulled[c * count : (c + 1) * count])
 
 
 @compiled

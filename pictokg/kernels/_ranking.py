@@ -1,4 +1,4 @@
-"""Compiled passes over questions × shared candidates: distances of all pairs, of some pairs, and counts in hot rows."""
+"""Compiled passes of ranking: distances of some pairs, and counts in hot rows of scores."""
 
 # ruff: noqa: ANN001, ANN202 (compiled functions take what they are given)
 # mypy: disable-error-code="no-untyped-def"
@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pictokg.kernels._loops import L1, ONE, ZERO, modulus, root, square
+from pictokg.kernels._loops import ONE
+from pictokg.kernels._similarities import ZERO, root, square
 from pictokg.kernels.compiled import compiled, inlined
 
-TILE = 64  # candidates that stay in the first cache while all questions pass by
 STRIDE = 1024  # scores counted at a time, in single precision
 HALF_UNIT = 2.0**-24  # largest relative error of rounding to single precision
 
@@ -34,55 +34,6 @@ class Near(NamedTuple):
     products: np.ndarray
     halves: np.ndarray
     largest: float
-
-
-@inlined
-def eight(kind, x, y, table, rows):
-    """−‖· − e‖₁ or −Σ |· − e| over complex numbers, of two vectors and four rows: each is read once for the others."""
-    r0, r1, r2, r3 = rows
-    f0 = f1 = f2 = f3 = g0 = g1 = g2 = g3 = ZERO
-    if kind == L1:
-        for j in range(len(x)):
-            a, b = x[j], y[j]
-            e0, e1, e2, e3 = table[r0, j], table[r1, j], table[r2, j], table[r3, j]
-            f0 += abs(a - e0)
-            f1 += abs(a - e1)
-            f2 += abs(a - e2)
-            f3 += abs(a - e3)
-            g0 += abs(b - e0)
-            g1 += abs(b - e1)
-            g2 += abs(b - e2)
-            g3 += abs(b - e3)
-    else:
-        half = len(x) // 2
-        for j in range(half):
-            a, b, c, d = x[j], x[half + j], y[j], y[half + j]
-            e0, e1, e2, e3 = table[r0, j], table[r1, j], table[r2, j], table[r3, j]
-            i0, i1, i2, i3 = table[r0, half + j], table[r1, half + j], table[r2, half + j], table[r3, half + j]
-            f0 += modulus(a - e0, b - i0)
-            f1 += modulus(a - e1, b - i1)
-            f2 += modulus(a - e2, b - i2)
-            f3 += modulus(a - e3, b - i3)
-            g0 += modulus(c - e0, d - i0)
-            g1 += modulus(c - e1, d - i1)
-            g2 += modulus(c - e2, d - i2)
-            g3 += modulus(c - e3, d - i3)
-    return (-f0, -f1, -f2, -f3), (-g0, -g1, -g2, -g3)
-
-
-@compiled
-def distance_block(kind, expected, vectors, scores, span):
-    """Scores of all questions with candidates span[0] … span[1] − 1."""
-    questions, end = len(expected), span[1]
-    for first in range(span[0], end, TILE):
-        for q in range(0, questions, 2):
-            other = min(q + 1, questions - 1)
-            for n in range(first, min(first + TILE, end), 4):
-                rows = (n, min(n + 1, end - 1), min(n + 2, end - 1), min(n + 3, end - 1))
-                one, two = eight(kind, expected[q], expected[other], vectors, rows)
-                for i in range(4):  # beyond the last the last again, with the same number
-                    scores[q, rows[i]] = one[i]
-                    scores[other, rows[i]] = two[i]
 
 
 @compiled

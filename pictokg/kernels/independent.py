@@ -9,6 +9,7 @@ The plain form of all this is `pictokg.kernels.twins`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from pictokg.kernels import _blocks
 from pictokg.kernels.formulas import RULES, SIMILARITIES, Formula
 from pictokg.kernels.questions import Asked, Questions, Step
-from pictokg.kernels.workers import run
+from pictokg.kernels.workers import Task, run
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -37,24 +38,25 @@ class Independent:
 
     def ask(self, questions: Questions, formula: Formula, given: Int[Tensor, " rows"], step: Step) -> Asked:
         """Score, weigh and differentiate; `given` are the entities of the gradients that `move` will be given."""
-        batch = _batch_of(self._table, questions)
-        places = _empty_places(batch.candidates.size + len(given), len(self._table))
-        found: list[int] = []
-
-        def group() -> None:
-            found.append(_blocks.group(batch.candidates, array(given), self._slot, places))
-
+        batch = own_batch(self._table, questions)
         blocks = spans(len(batch.candidates), QUESTIONS_A_TASK)
-        run([group, *(partial(_blocks.question_block, formula, batch, block) for block in blocks)])
-        touched = torch.from_numpy(places.entities[: found[0]])
-        work = partial(_blocks.row_block, formula.similarity, batch)
-        return Asked(torch.from_numpy(batch.loss), torch.from_numpy(batch.gradient), touched, (work, places, step))
+        tasks = [partial(_blocks.question_block, formula, batch, block) for block in blocks]
+        return self._asked(tasks, formula.similarity, batch, given, step)
 
     def move(self, asked: Asked, gradients: Float[Tensor, "rows dim"]) -> None:
         """Let every touched row take the optimiser's step."""
-        work, places, step = asked.memory
-        rows, moving = array(gradients), moving_as(step, self._table)
-        run([partial(work, rows, places, moving, block) for block in spans(len(asked.touched), ROWS_A_TASK)])
+        kind, batch, places, step = asked.memory
+        work = partial(_blocks.row_block, kind, batch, array(gradients), places, moving_as(step, self._table))
+        run([partial(work, block) for block in spans(len(asked.touched), ROWS_A_TASK)])
+
+    def _asked(self, tasks: Sequence[Task], kind: int, batch: Any, given: Tensor, step: Step) -> Asked:
+        """Run tasks that fill in the slopes of a batch; find meanwhile where each row stands in it and in `given`."""
+        places = empty_places(batch.candidates.size + len(given), len(self._table))
+        found: list[int] = []
+        run([lambda: found.append(_blocks.group(batch.candidates, array(given), self._slot, places)), *tasks])
+        touched = torch.from_numpy(places.entities[: found[0]])
+        notes = kind, batch, places, step
+        return Asked(torch.from_numpy(batch.loss), torch.from_numpy(batch.gradient), touched, notes)
 
 
 class Hurried(Independent):
@@ -66,8 +68,9 @@ class Hurried(Independent):
 
     def ask(self, questions: Questions, formula: Formula, given: Int[Tensor, " rows"], step: Step) -> Asked:
         """Score, weigh, differentiate and move the candidates."""
-        batch = _batch_of(self._table, questions)
-        work = partial(_blocks.hurried_block, formula, batch, moving_as(step, self._table))
+        batch = own_batch(self._table, questions)
+        moving = moving_as(step, self._table)
+        work = partial(_blocks.hurried_block, formula, batch, moving)
         run([partial(work, block) for block in spans(len(batch.candidates), QUESTIONS_A_TASK)])
         touched = torch.cat([torch.from_numpy(batch.candidates).reshape(-1), given])
         return Asked(torch.from_numpy(batch.loss), torch.from_numpy(batch.gradient), touched, (given, step))
@@ -75,20 +78,39 @@ class Hurried(Independent):
     def move(self, asked: Asked, gradients: Float[Tensor, "rows dim"]) -> None:
         """Let the rows whose gradients are given take the step."""
         given, step = asked.memory
-        move_given(self._table, self._slot, given, gradients, step)
+        nothing = batch_of(self._table, gradients[:0], given.new_empty(0, 1), None)
+        super().move(self._asked([], SIMILARITIES["dot"], nothing, given, step), gradients)
 
 
-def move_given(table: np.ndarray, slot: np.ndarray, ids: Tensor, gradients: Tensor, step: Step) -> None:
-    """Let rows of a table step by gradients (R, d) that are given, adding up those of the same row."""
-    nothing = _batch(table, array(gradients[:0]), np.empty((0, 1), np.int64), None)
-    places = _empty_places(len(ids), len(table))
-    count = _blocks.group(nothing.candidates, array(ids), slot, places)
-    work = partial(_blocks.row_block, SIMILARITIES["dot"], nothing, array(gradients), places, moving_as(step, table))
-    run([partial(work, block) for block in spans(count, ROWS_A_TASK)])
+def own_batch(table: np.ndarray, questions: Questions) -> Any:
+    """Questions with their candidates, the answer last, as compiled loops take them."""
+    candidates = torch.cat([questions.candidates, questions.answers.unsqueeze(1)], dim=1)
+    return batch_of(table, questions.expected, candidates, questions.weight)
+
+
+def batch_of(table: np.ndarray, expected: Tensor, candidates: Tensor, weight: Tensor | None) -> Any:
+    """Questions with candidates (B, K), as compiled loops take them."""
+    return _blocks.Batch(
+        table,
+        array(expected),
+        array(candidates),
+        NO_WEIGHT if weight is None else array(weight.float()),
+        np.empty(len(candidates), np.float32),
+        np.empty(candidates.shape, np.float32),
+        np.empty(expected.shape, np.float32),
+    )
+
+
+def empty_places(places: int, entities: int) -> Any:
+    """Room for so many places of so many entities at most."""
+    most = min(places, entities)
+    return _blocks.Places(
+        np.empty(most, np.int64), np.empty(most + 1, np.int64), np.empty(places, np.int32), np.empty(places, np.int32)
+    )
 
 
 def moving_as(step: Step, table: np.ndarray) -> Any:
-    """A step as compiled loops take it."""
+    """A step of a table's rows, as compiled loops take it."""
     return _blocks.Step(RULES[step.rule], step.rate, table, array(step.sums))
 
 
@@ -100,27 +122,3 @@ def array(tensor: Tensor) -> np.ndarray:
 def spans(count: int, size: int) -> list[tuple[int, int]]:
     """Ranges of at most `size` that cover 0 … count − 1."""
     return [(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _batch_of(table: np.ndarray, questions: Questions) -> Any:
-    candidates = torch.cat([questions.candidates, questions.answers.unsqueeze(1)], dim=1)
-    return _batch(table, array(questions.expected), array(candidates), questions.weight)
-
-
-def _batch(table: np.ndarray, expected: np.ndarray, candidates: np.ndarray, weight: Tensor | None) -> Any:
-    return _blocks.Batch(
-        table,
-        expected,
-        candidates,
-        NO_WEIGHT if weight is None else array(weight.float()),
-        np.empty(len(candidates), np.float32),
-        np.empty(candidates.shape, np.float32),
-        np.empty_like(expected),
-    )
-
-
-def _empty_places(places: int, entities: int) -> Any:
-    most = min(places, entities)
-    return _blocks.Places(
-        np.empty(most, np.int64), np.empty(most + 1, np.int64), np.empty(places, np.int32), np.empty(places, np.int32)
-    )

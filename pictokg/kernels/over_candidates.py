@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pictokg.kernels import _ranking
+from pictokg.kernels import _ranking, _tiles
 from pictokg.kernels.formulas import SIMILARITIES
 from pictokg.kernels.independent import array, spans
 from pictokg.kernels.workers import run
@@ -35,7 +35,7 @@ def distances(
     [[-0.0, -3.0]]
     """
     scores = torch.empty(len(expected), len(vectors))
-    work = partial(_ranking.distance_block, SIMILARITIES[similarity], array(expected), array(vectors), scores.numpy())
+    work = partial(_tiles.score_tiles, SIMILARITIES[similarity], array(expected), array(vectors), scores.numpy())
     run([partial(work, block) for block in spans(len(vectors), CANDIDATES_A_TASK)] if len(expected) else [])
     return scores
 
