@@ -15,7 +15,7 @@ from pictokg.evaluation.candidates import Candidates
 from pictokg.evaluation.modes import evaluating
 from pictokg.evaluation.options import RankingOptions
 from pictokg.evaluation.ranks import Ranks
-from pictokg.evaluation.scored import Scored, Whole, is_fast, score_fast
+from pictokg.evaluation.scored import Scored, is_fast, score_fast
 from pictokg.evaluation.workspace import Workspace
 from pictokg.graph.query import Query, Side, ask
 
@@ -157,21 +157,16 @@ class _Ranker:
         _, which, repeats = self._keys(query).unique_consecutive(return_inverse=True, return_counts=True)
         ids, column = self.candidates.columns(answer)
         distinct = query[repeats.cumsum(0) - repeats].to(answer.device)
-        scored, shown = self._scored(distinct, ids)
-        self._refuse_nan(shown, distinct, ids)
-        return scored, which.to(answer.device), column
+        scores = self._scores_of_distinct(distinct, ids)
+        self._refuse_nan(scores, distinct, ids)
+        return Scored(scores), which.to(answer.device), column
 
-    def _scored(self, query: Query, ids: Tensor) -> tuple[Scored, Tensor]:
-        """The scores, and as many numbers that are NaN where scores are."""
+    def _scores_of_distinct(self, query: Query, ids: Tensor) -> Tensor:
         if self.fast and (self.candidates.place is None or len(ids) <= self.workspace.chunk):
             # A slice, not ids, of all there are: then the look-up of encodings, a tensor's own, gives them in place.
             every: Any = slice(None)
             vectors = self.encode(ids if self.candidates.place is not None else every)
             return score_fast(self.model, query, vectors, self.encode)
-        scores = self._scores_of_distinct(query, ids)
-        return Whole(scores), scores
-
-    def _scores_of_distinct(self, query: Query, ids: Tensor) -> Tensor:
         if len(ids) <= self.workspace.chunk:
             return self.model.score(query, ids, self._kept_encode(ids))
         scores = torch.empty(len(query), len(ids), dtype=self.model.relations.weight.dtype, device=ids.device)

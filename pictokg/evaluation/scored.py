@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,18 +19,8 @@ if TYPE_CHECKING:
 Counts = tuple[Tensor, Tensor]
 
 
-class Scored(Protocol):
+class Scored:
     """Scores (questions, columns), of which one reads some and counts the rest."""
-
-    def at(self, question: Int[Tensor, " pairs"], column: Int[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
-        """The scores of some pairs."""
-
-    def count(self, question: Int[Tensor, " answers"], own: Float[Tensor, " answers"], columns: int) -> Counts:
-        """How many of the first `columns` scores of its question are above each answer's own; how many not below."""
-
-
-class Whole:
-    """All scores, written out."""
 
     def __init__(self, scores: Float[Tensor, "questions columns"]) -> None:
         self.scores = scores
@@ -56,16 +46,11 @@ def is_fast(model: Model) -> bool:
 
 def score_fast(
     model: Model, query: Query, vectors: Float[Tensor, "candidates dim"], encode: Encode
-) -> tuple[Scored, Float[Tensor, "questions candidates"]]:
-    """Scores of questions with the vectors of candidates that all share; and numbers that are NaN where scores are."""
-    from pictokg.kernels.over_candidates import Euclidean, distances
+) -> Float[Tensor, "questions candidates"]:
+    """Scores of questions with the vectors of candidates that all share."""
+    from pictokg.kernels.over_candidates import score_all
 
-    expected, similarity = expect(model, query, encode), similarity_of(model)
-    if similarity == "l2":
-        near = Euclidean(expected, vectors)
-        return near, near.products
-    scores = expected @ vectors.T if similarity == "dot" else distances(expected, vectors, similarity)
-    return Whole(scores), scores
+    return score_all(expect(model, query, encode), vectors, similarity_of(model))
 
 
 def _plain_numbers(values: Tensor) -> bool:

@@ -24,7 +24,13 @@ from pictokg.kernels._similarities import (
 )
 from pictokg.kernels.compiled import compiled, inlined
 
-TILE = 32  # rows that stay in the first cache while all questions pass by
+TILE = 8192  # numbers that stay in the first cache while all questions pass by
+
+
+@inlined
+def rows_a_tile(vectors):
+    """Rows that make a tile, a multiple of four."""
+    return max(TILE // vectors.shape[1] // 4 * 4, 4)
 
 
 @compiled
@@ -43,12 +49,12 @@ def score_tiles(kind, expected, vectors, scores, span):
 @inlined
 def score_all(eight, expected, vectors, scores, span):
     """As `score_tiles`, of one similarity."""
-    questions, end = len(expected), span[1]
-    for first in range(span[0], end, TILE):
+    questions, end, tile = len(expected), span[1], rows_a_tile(vectors)
+    for first in range(span[0], end, tile):
         for q in range(0, questions, 2):
             other = min(q + 1, questions - 1)
             x, y = expected[q], expected[other]
-            for n in range(first, min(first + TILE, end), 4):
+            for n in range(first, min(first + tile, end), 4):
                 rows = (n, min(n + 1, end - 1), min(n + 2, end - 1), min(n + 3, end - 1))
                 one, two = eight(x, y, vectors, rows)
                 for i in range(4):  # beyond the last the last again, with the same number
@@ -73,9 +79,9 @@ def pull_tiles(kind, slopes, expected, vectors, gradient):
 @inlined
 def pull_all(add, slopes, expected, vectors, gradient):
     """As `pull_tiles`, of one similarity."""
-    questions, count = slopes.shape
-    for first in range(0, count, TILE):
-        end = min(first + TILE, count)
+    (questions, count), tile = slopes.shape, rows_a_tile(vectors)
+    for first in range(0, count, tile):
+        end = min(first + tile, count)
         fours = end - (end - first) % 4
         for q in range(questions):
             x, out = expected[q], gradient[q]

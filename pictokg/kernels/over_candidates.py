@@ -7,7 +7,6 @@ may change places, no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,15 +22,15 @@ from pictokg.kernels.workers import run
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-CANDIDATES_A_TASK, ANSWERS_A_TASK, PAIRS_A_TASK = 512, 16, 256
+CANDIDATES_A_TASK, ANSWERS_A_TASK = 512, 16
 
 
-def distances(
+def score_all(
     expected: Float[Tensor, "questions dim"], vectors: Float[Tensor, "candidates dim"], similarity: str
 ) -> Float[Tensor, "questions candidates"]:
-    """f(expected_q, vectors_n) for "l1" and "modulus", in blocks that stay in the cache.
+    """f(expected_q, vectors_n) for a name of `formulas.SIMILARITIES`, in tiles that stay in the cache.
 
-    >>> distances(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0], [0.0, 4.0]]), "l1").tolist()
+    >>> score_all(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0], [0.0, 4.0]]), "l1").tolist()
     [[-0.0, -3.0]]
     """
     scores = torch.empty(len(expected), len(vectors))
@@ -52,41 +51,9 @@ def count(
     >>> higher.tolist(), at_least.tolist()
     ([1], [3])
     """
-    return _counted(partial(_ranking.count_block, array(scores)), question, own, columns)
-
-
-class Euclidean:
-    """−‖expected_q − vectors_n‖₂, counted from matrix products: exactly, but computed only where it matters.
-
-    A product tells on which side of an answer a candidate is, up to its rounding error, which has a bound; where the
-    two are nearer than that, both are computed from differences.
-    """
-
-    def __init__(self, expected: Float[Tensor, "questions dim"], vectors: Float[Tensor, "candidates dim"]) -> None:
-        self._expected, self._vectors = array(expected), array(vectors)
-        self.products = expected @ vectors.T
-        squares = torch.linalg.vector_norm(vectors, dim=1).double().square()
-        self._halves = array((squares / 2).float())
-        self._largest = float(squares.max().sqrt()) if len(squares) else 0.0
-
-    def at(self, question: Int[Tensor, " pairs"], column: Int[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
-        """The scores of some pairs."""
-        scores = torch.empty(len(question))
-        work = partial(_ranking.pair_block, self._expected, self._vectors, array(question), array(column))
-        run([partial(work, scores.numpy(), block) for block in spans(len(question), PAIRS_A_TASK)])
-        return scores
-
-    def count(
-        self, question: Int[Tensor, " answers"], own: Float[Tensor, " answers"], columns: int
-    ) -> tuple[Int[Tensor, " answers"], Int[Tensor, " answers"]]:
-        """As `count`, of the scores `at` all columns."""
-        near = _ranking.Near(self._expected, self._vectors, array(self.products), self._halves, self._largest)
-        return _counted(partial(_ranking.count_near_block, near), question, own, columns)
-
-
-def _counted(work: Callable[..., object], question: Tensor, own: Tensor, columns: int) -> tuple[Tensor, Tensor]:
     found = np.empty((2, len(own)), np.int64)
     answers = _ranking.Answers(array(question), array(own), columns, *found)
-    run([partial(work, answers, block) for block in spans(len(own), ANSWERS_A_TASK)])
+    work = partial(_ranking.count_block, array(scores), answers)
+    run([partial(work, block) for block in spans(len(own), ANSWERS_A_TASK)])
     higher, at_least = torch.from_numpy(found)
     return higher, at_least

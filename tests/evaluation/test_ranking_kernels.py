@@ -12,7 +12,8 @@ from pictokg.evaluation.options import RankingOptions
 from pictokg.evaluation.ranking import rank
 from pictokg.fusion.lookup import Lookup
 from pictokg.graph.query import Side, ask
-from pictokg.kernels.over_candidates import Euclidean, count, distances
+from pictokg.kernels.formulas import SIMILARITIES
+from pictokg.kernels.over_candidates import count, score_all
 from pictokg.kernels.twins import compare
 from pictokg.models.base import Model
 from pictokg.scoring.complex import ComplEx
@@ -91,22 +92,21 @@ def test_sampled_candidates_and_the_plain_path_agree(scoring, monkeypatch):
         assert np.array_equal(fast.candidates, plain.candidates)
 
 
-@pytest.mark.parametrize("similarity", ["l1", "modulus"])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize(("questions", "candidates", "dim"), [(1, 1, 2), (3, 70, 34), (8, 515, 256), (0, 5, 4)])
-def test_distances_equal_their_twin(similarity, questions, candidates, dim):
+def test_scores_equal_their_twin(similarity, questions, candidates, dim):
     generator = torch.Generator().manual_seed(1)
     x, e = torch.randn(questions, dim, generator=generator), torch.randn(candidates, dim, generator=generator)
-    kind = {"l1": 1, "modulus": 3}[similarity]
-    wanted = compare(kind, x.double().unsqueeze(1), e.double())
-    torch.testing.assert_close(distances(x, e, similarity).double(), wanted, atol=1e-4, rtol=1e-6)
+    wanted = compare(SIMILARITIES[similarity], x.double().unsqueeze(1), e.double())
+    torch.testing.assert_close(score_all(x, e, similarity).double(), wanted, atol=1e-4, rtol=1e-6)
 
 
-@pytest.mark.parametrize("similarity", ["l1", "modulus"])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_equal_rows_have_equal_scores_wherever_they_stand(similarity):
     generator = torch.Generator().manual_seed(2)
     row, x = torch.randn(1, 38, generator=generator), torch.randn(5, 38, generator=generator)
     x[3] = x[0]
-    scores = distances(x, row.expand(1031, -1), similarity)
+    scores = score_all(x, row.expand(1031, -1), similarity)
     assert torch.equal(scores, scores[:, :1].expand_as(scores))
     assert torch.equal(scores[0], scores[3])
 
@@ -122,24 +122,16 @@ def test_counts_are_exact_and_leave_not_a_number_out():
     assert torch.equal(at_least, (offered >= own[:, None]).sum(1))
 
 
-def test_near_euclidean_distances_are_told_apart_where_products_cannot():
+def test_near_euclidean_distances_are_told_apart_where_products_could_not():
     """Vectors far from the origin and close to each other: |e|²/2 − x · e has no digit left of what matters."""
     generator = torch.Generator().manual_seed(4)
     vectors = 1000 + torch.randint(-3, 4, (400, 16), generator=generator).float() / 64
     expected = 1000 + torch.randint(-3, 4, (6, 16), generator=generator).float() / 64
     exact = -(expected.double().unsqueeze(1) - vectors.double()).square().sum(-1).sqrt().float()
-    near = Euclidean(expected, vectors)
+    scores = score_all(expected, vectors, "l2")
+    torch.testing.assert_close(scores, exact, rtol=3e-7, atol=0)
     question, column = torch.arange(6).repeat_interleave(3), torch.arange(18)
-    own = near.at(question, column)
-    higher, at_least = near.count(question, own, 390)
-    wanted = exact[question, :390]
-    torch.testing.assert_close(own, exact[question, column], rtol=3e-7, atol=0)
-    assert torch.equal(higher, (wanted > exact[question, column][:, None]).sum(1))
-    assert torch.equal(at_least, (wanted >= exact[question, column][:, None]).sum(1))
-
-
-def test_euclidean_distances_beyond_single_precision_still_count():
-    vectors = torch.tensor([[3e19, 0.0], [1.0, 0.0], [2.0, 0.0], [0.5, 0.0]])
-    near = Euclidean(torch.zeros(1, 2), vectors)
-    own = near.at(torch.tensor([0]), torch.tensor([2]))
-    assert [part.item() for part in near.count(torch.tensor([0]), own, 4)] == [2, 3]
+    own, wanted = exact[question, column], exact[question, :390]
+    higher, at_least = count(scores, question, scores[question, column], 390)
+    assert torch.equal(higher, (wanted > own[:, None]).sum(1))
+    assert torch.equal(at_least, (wanted >= own[:, None]).sum(1))
