@@ -50,10 +50,11 @@ def serve(
         raise ConfigError("a token has at least 8 characters, all printable ASCII without spaces")
     try:
         from pictokg.serving.app import make_app
-        from pictokg.serving.server import make_server
+        from pictokg.serving.server import bound, make_server
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "pictokg serve") from error
-    service = open_service(runs, device, threads)
+    with bound(host, port):  # a port that is taken is said before, not after, minutes of loading
+        service = open_service(runs, device, threads)
     if host not in LOOPBACK and token is None:
         console().print(f"warning: {host} can be reached by others and no --token is set", markup=False)
     app = make_app(service, token=token, hosts=_hosts(host, allow_host or []))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any, cast
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pictokg.errors import ConfigError
 from pictokg.serving.gate import Gate
 from pictokg.serving.logs import configuration
 
@@ -45,6 +47,24 @@ class PatientProtocol(H11Protocol):
         elif not awaited and self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Take a port without listening, so that it is known to be free; closed, it can be listened on.
+
+    Raises:
+        ConfigError: it is taken, not allowed, or the address is none of this machine's.
+    """
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        raise ConfigError(
+            f"cannot listen on port {port} of {host} ({error.strerror or error}); choose another --port or --host"
+        ) from error
+    return taken
 
 
 def make_server(app: Gate, host: str, port: int, log_level: str = "INFO") -> uvicorn.Server:

@@ -154,6 +154,8 @@ def loaded(folder: Path) -> tuple:
         (["--token", "short"], "at least 8 characters"),
         (["--log-level", "inf"], "did you mean 'info'?"),
         (["nothing"], "is no run folder"),
+        (["--host", "203.0.113.9"], "cannot listen on port 8000 of 203.0.113.9"),
+        (["--host", "no such host"], "cannot listen on port 8000 of no such host"),
     ],
 )
 def test_the_command_says_what_is_wrong(run_folder: Path, options: list[str], said: str):
@@ -167,3 +169,18 @@ def test_the_command_says_what_is_wrong(run_folder: Path, options: list[str], sa
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_loaded(run_folder: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*PICTOKG, "serve", str(run_folder), "--port", str(port)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"cannot listen on port {port} of 127.0.0.1 (Address already in use)" in done.stderr
+    assert "the page" not in done.stderr
