@@ -114,10 +114,10 @@ class Gating(EntityEncoder):
         if not self.training or dropout.p == 0:
             return rows
         flat = rows.flatten(0, -2)  # rows may be several an entity
-        if self.kernels and _is_plain(flat) and dropout.p < 1:
+        if _is_plain(flat) and dropout.p < 1:
             from pictokg.kernels.gating import drop
 
-            return drop(flat, dropout.p, whole).view_as(rows)
+            return drop(flat, dropout.p, whole, kernels=self.kernels).view_as(rows)
         return dropout(rows) if whole is None else torch.where(whole.unsqueeze(1), rows, dropout(rows))
 
     def _drop_modalities(self, present: Tensor) -> Tensor:

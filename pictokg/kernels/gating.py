@@ -66,7 +66,11 @@ class _GatedSum(torch.autograd.Function):
 
 
 def drop(
-    rows: Float[Tensor, "rows width"], chance: float, whole: Bool[Tensor, " rows"] | None = None
+    rows: Float[Tensor, "rows width"],
+    chance: float,
+    whole: Bool[Tensor, " rows"] | None = None,
+    *,
+    kernels: bool = True,
 ) -> Float[Tensor, "rows width"]:
     """Dropout: each number 0 with this chance, to 1 / 65,536, and else times 1 / (1 − chance); differentiable.
 
@@ -74,10 +78,25 @@ def drop(
 
     Args:
         rows: of float32 on the CPU; chance: below 1; whole: rows that keep everything.
+        kernels: False computes the same plainly.
     """
     kept = np.zeros(len(rows), np.bool_) if whole is None else whole.numpy()
     seed = int(torch.randint(1 << 62, ()))
-    return _Drop.apply(rows, chance, kept, seed)
+    if kernels:
+        return _Drop.apply(rows, chance, kept, seed)
+    scale = np.where(drawn(rows.shape, chance, seed), 1 / (1 - chance), 0.0)
+    return rows * torch.from_numpy(np.where(kept[:, None], 1.0, scale).astype(np.float32))
+
+
+def drawn(shape: tuple[int, ...], chance: float, seed: int) -> Bool[np.ndarray, "rows width"]:
+    """What `drop` keeps, written out: SplitMix64 of seed and place, whose 64 bits decide four numbers of a row."""
+    rows, width = shape
+    z = (np.arange(rows * -(-width // 4), dtype=np.uint64) * _gating.GOLDEN + np.uint64(seed)).reshape(rows, -1)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    bits = np.concatenate([z >> np.uint64(16 * part) & np.uint64(0xFFFF) for part in range(4)], axis=1)
+    return bits[:, :width] < round((1 - chance) * STEPS)
 
 
 class _Drop(torch.autograd.Function):

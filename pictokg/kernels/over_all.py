@@ -10,8 +10,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-# Scores held at once: a matrix product of fewer rows is slower, and more of them leave the processor's cache.
-BLOCK_BYTES = 1 << 24
+# Scores held at once, in one place for all blocks: a matrix product of fewer rows is slower, more rows gain nothing.
+BLOCK_BYTES = 1 << 25
 FEWEST_ROWS = 64
 
 
@@ -74,13 +74,14 @@ def _loss_and_gradients(expected: Tensor, candidates: Tensor, targets: Targets) 
     # One look at the targets for all blocks, so that a GPU is not waited for between them.
     starts = torch.arange(0, len(expected) + rows, rows, device=expected.device)
     bounds = torch.searchsorted(targets.row.contiguous(), starts).tolist()
+    place = expected.new_empty(min(rows, len(expected)), len(candidates))
     for number, block in enumerate(expected.split(rows)):
         part, start = slice(bounds[number], bounds[number + 1]), number * rows
         row, column, weight = (field[part] for field in targets)
-        scores = block @ candidates.T
+        scores = torch.mm(block, candidates.T, out=place[: len(block)])
         largest, where = scores.max(dim=1)
         reached = scores[row - start, column].to(exact)
-        share = torch.softmax(scores, dim=1)
+        share = torch.softmax(scores, dim=1, out=scores)
         # The largest share is at least 1/N, so its logarithm is exact where that of a target's own may underflow.
         normaliser = largest.to(exact) - share.gather(1, where.unsqueeze(1))[:, 0].to(exact).log()
         loss += ((normaliser[row - start] - reached) * weight.to(exact)).sum()

@@ -62,6 +62,15 @@ def test_gradients_pass_where_numbers_did_and_whole_rows_keep_everything() -> No
     assert set(gradient[~whole].unique().tolist()) == {0.0, 2.0}
 
 
+@pytest.mark.parametrize("width", [1, 4, 7, 256])
+def test_the_mask_is_the_one_written_out(width: int) -> None:
+    rows, whole = torch.randn(300, width), torch.arange(300) % 5 == 0
+    torch.manual_seed(3)
+    by_kernel = drop(rows, 0.3, whole)
+    torch.manual_seed(3)
+    torch.testing.assert_close(by_kernel, drop(rows, 0.3, whole, kernels=False))
+
+
 def test_the_same_seed_drops_the_same_and_another_draw_other_numbers() -> None:
     rows = torch.ones(20, 30)
     torch.manual_seed(5)
