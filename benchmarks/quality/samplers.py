@@ -302,8 +302,8 @@ def _line(sampler: dict[str, Any], variant: int | None, found: dict[int, Any], u
     cells = [interval([result["test"][key] for result in results]) for key in ("mrr", "hits@1", "hits@3", "hits@10")]
     pairs = [found[seed]["test"]["mrr"] - uniform[seed]["test"]["mrr"] for seed in found if seed in uniform]
     cells.insert(1, interval(pairs, sign="+") if pairs and name != "uniform" else "–")
-    cells += [f"{mean(result['seconds'] for result in results):.1f}"]
-    cells += [f"{mean(result['peak_mib'] for result in results):.0f}"]
+    cells += [f"{median(result['seconds'] for result in results):.1f}"]
+    cells += [f"{median(result['peak_mib'] for result in results):.0f}"]
     seen = [result["negatives"] for result in results]
     cells.append(f"{mean(one['score_gap'] for one in seen):.2f}")
     cells.append(f"{mean(one['false_negatives'] for one in seen):.2%}")
@@ -331,25 +331,24 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
     found = [row for row in rows if any("seconds" in result for result in row["results"].values())]
     panels = list(dict.fromkeys((row["graph"], row["model"]) for row in found))
     names = list(dict.fromkeys(row["sampler"] for row in found))
-    colours, columns = plt.get_cmap("tab20").colors, min(4, len(panels))
-    figure, axes = plt.subplots(-(-len(panels) // columns), columns, figsize=(13, 9), squeeze=False)
+    colours, columns = plt.get_cmap("tab20").colors, min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(4.3 * columns, 3.6 * lines + 0.8), squeeze=False)
     for axis in list(axes.flat)[len(panels) :]:
         axis.remove()
     for axis, (graph, model) in zip(axes.flat, panels, strict=False):
         for row in found:
             if (row["graph"], row["model"]) == (graph, model):
                 results, place = row["results"].values(), names.index(row["sampler"])
-                x = mean(result["seconds"] for result in results)
+                x = median(result["seconds"] for result in results)
                 y = mean(result["test"]["mrr"] for result in results)
                 axis.plot(x, y, "os^Dv*P"[place % 7], color=colours[place], label=row["sampler"], markersize=8)
-        axis.set(xscale="log", title=f"{graph}, {model}")
+        axis.set(xscale="log", title=f"{graph}, {model}", xlabel="seconds of one core", ylabel="test MRR")
         axis.grid(alpha=0.3)
-    figure.supxlabel("seconds of one core, training (logarithmic)")
-    figure.supylabel("test MRR")
     handles = {
         label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=7)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2 * columns)
     figure.set_layout_engine("constrained")
     figure.savefig(file, dpi=80)
 
