@@ -18,6 +18,7 @@ install() { # name, packages
 }
 
 install pykeen "pykeen==1.11.1"
-# PyTorch-BigGraph reads pkg_resources, which left setuptools with version 80. Its configuration does not turn into JSON
-# with today's attrs; biggraph_training.py leaves that one file out.
-install pbg "setuptools<80" "wheel" "torchbiggraph==1.0.0"
+# PyTorch-BigGraph reads pkg_resources, which left setuptools with version 80, and is built beside the torch that is
+# there. Its configuration does not turn into JSON with today's attrs; biggraph_training.py leaves that one file out.
+install pbg "setuptools<80" "wheel"
+"$folder/pbg/bin/pip" install --quiet --no-build-isolation "torchbiggraph==1.0.0"

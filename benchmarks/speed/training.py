@@ -5,8 +5,9 @@ Run with: python -m benchmarks.speed.training --peers FOLDER [--data FB15k-237] 
 `own`: every triple has 64 negatives of its own (32 a side), as PyKEEN draws them. `shared`: both sides of every
 triple share 64 negatives in chunks of 64, softmax loss, as PyTorch-BigGraph does. The same triples, dimension,
 negatives, loss, threads and Adagrad everywhere; PyKEEN has no row-wise Adagrad and is compared with its element-wise
-one. Each peer runs at the fastest of a sweep over its own settings (batch, sub-batch), found first; PictoKG at one
-batch size, that of `--batch`. Then all take turns, and the median of the repeats counts. `--mrr EPOCHS` trains every
+one. Each peer runs at the fastest of a sweep over its own settings (batch, sub-batch), found first, once a model;
+PictoKG at one batch size, that of `--batch`. Then all take turns, and the median of the repeats counts. PyKEEN and our
+plain formulas are slow, and go over a part of the triples (`--slow-triples`). `--mrr EPOCHS` trains every
 fast way of ours for so many epochs of the whole graph and ranks the test split, so that no speed is bought with
 quality unseen.
 Peers are installed by benchmarks/peers/install.sh.
@@ -29,7 +30,7 @@ from benchmarks.peers.peer import Peer
 MODELS = {"transe": "TransE-L1", "rotate": "RotatE", "distmult": "DistMult", "complex": "ComplEx"}
 MARGINS = {"transe": 9.0, "rotate": 9.0, "distmult": 0.0, "complex": 0.0}
 LOSSES = ("self_adversarial", "logistic")
-PYKEEN_SWEEP = [{"batch": 256}, {"batch": 1024}, {"batch": 4096}, {"batch": 1024, "sub_batch": 256}]
+PYKEEN_SWEEP = [{"batch": 256}, {"batch": 1024}, {"batch": 1024, "sub_batch": 256}]
 # name: (model, its options, operator and comparator of PyTorch-BigGraph, which has no L1)
 SHARED = {
     "DistMult": ("distmult", {}, "diagonal", "dot"),
@@ -146,42 +147,53 @@ class Rival:
 
     def __init__(self, peer: Peer, sweep: list[dict[str, Any]], *, warms_up: bool) -> None:
         self.peer, self._sweep, self._warms_up = peer, sweep, warms_up
+        self._found: dict[str, dict[str, Any]] = {}
 
-    def best(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The settings at which it is fastest."""
-        rates = []
-        for settings in self._sweep:
-            asked = {**request, **settings}
-            if self._warms_up:
-                self.peer.ask(asked)
-            rates.append(self.peer.ask(asked).get("triples_per_second", 0.0))
-        best = self._sweep[rates.index(max(rates))]
-        if self._warms_up and best is not self._sweep[-1]:
-            self.peer.ask({**request, **best})
-        return best
+    def best(self, request: dict[str, Any], model: str) -> dict[str, Any]:
+        """The settings at which it trains this model fastest, by one sweep."""
+        if model not in self._found:
+            rates = [self._rate({**request, **settings}) for settings in self._sweep]
+            self._found[model] = self._sweep[rates.index(max(rates))]
+        if self._warms_up:
+            self.peer.ask({**request, **self._found[model]})
+        return self._found[model]
+
+    def _rate(self, request: dict[str, Any]) -> float:
+        if self._warms_up:
+            self.peer.ask(request)
+        return self.peer.ask(request).get("triples_per_second", 0.0)
 
 
 def compare(
     data: Any, ways: dict[str, Way], rival: Rival | None, request: dict[str, Any], arguments: argparse.Namespace
-) -> Row:
-    """One comparison: the peer's best settings first, then all in turns."""
-    best = rival.best(request) if rival else None
+) -> list[Row]:
+    """One comparison, a row for each optimiser: the peer's best settings first, then all in turns."""
+    best = rival.best(request, request.get("model") or request["operator"] + request["comparator"]) if rival else None
 
     def turn() -> float:
         assert rival
         return rival.peer.ask({**request, **(best or {})}).get("triples_per_second", float("nan"))
 
-    trainers = {name: trainer_of(data, way, arguments) for name, way in ways.items()}
+    few = some_triples(data, arguments.slow_triples)
+    trainers = {name: trainer_of(few if "plain" in name else data, way, arguments) for name, way in ways.items()}
     ours, theirs = take_turns(trainers, turn if rival else None, arguments.repeats, arguments.seconds)
-    one = next(iter(ways.values()))
-    return Row("", one.loss, one.optimiser, ours, theirs if rival else None, best)
+    rows = {}
+    for name, way in ways.items():
+        row = rows.setdefault(way.optimiser, Row("", way.loss, way.optimiser, {}, theirs if rival else None, best))
+        row.ours[name.split(", ")[1]] = ours[name]
+    return list(rows.values())
 
 
-def ways_of(model: str, loss: str, optimiser: str, settings: dict[str, Any], *, lock_free: bool) -> dict[str, Way]:
-    """Our fast ways, and the plain formulas."""
-    fast = FAST if lock_free else {"deterministic": {}}
-    ways = {name: Way(model, loss, optimiser, {**settings, **own}) for name, own in fast.items()}
-    return ways | {"plain": Way(model, loss, optimiser, {**settings, "kernels": "off"})}
+def ways_of(
+    model: str, loss: str, optimisers: list[str], settings: dict[str, Any], fast: dict[str, dict[str, Any]]
+) -> dict[str, Way]:
+    """Our fast ways, and the plain formulas, with every optimiser."""
+    named = {**fast, "plain": {"kernels": "off"}}
+    return {
+        f"{optimiser}, {name}": Way(model, loss, optimiser, {**settings, **own})
+        for optimiser in optimisers
+        for name, own in named.items()
+    }
 
 
 def measure_own(data: Any, path: Path, arguments: argparse.Namespace) -> list[Row]:
@@ -200,10 +212,8 @@ def measure_own(data: Any, path: Path, arguments: argparse.Namespace) -> list[Ro
                 "optimiser": "adagrad",
                 "seed": 0,
             }
-            for optimiser in ("row_adagrad", "adagrad"):
-                settings = {"negatives": arguments.negatives // 2}
-                ways = ways_of(model, loss, optimiser, settings, lock_free=True)
-                row = compare(data, ways, rival, request, arguments)
+            ways = ways_of(model, loss, arguments.optimisers, {"negatives": arguments.negatives // 2}, FAST)
+            for row in compare(data, ways, rival, request, arguments):
                 rows.append(replace(row, model=MODELS[model]))
                 tell(rows[-1])
     if rival:
@@ -223,10 +233,10 @@ def measure_shared(data: Any, path: Path, arguments: argparse.Namespace) -> list
         request = request_of(data, path, arguments) | {"operator": operator, "comparator": comparator}
         request["dim"] = arguments.dim * (2 if model == "complex" else 1)
         settings = {"negatives": arguments.negatives, "sampler.shared": True, "chunk": 64, **own}
-        ways = ways_of(model, "softmax", "row_adagrad", settings, lock_free=False)
-        row = compare(data, ways, rival, request, arguments)
-        rows.append(replace(row, model=f"{name} (peer: {comparator})"))
-        tell(rows[-1])
+        ways = ways_of(model, "softmax", ["row_adagrad"], settings, {"deterministic": {}})
+        for row in compare(data, ways, rival, request, arguments):
+            rows.append(replace(row, model=f"{name} (peer: {comparator})"))
+            tell(rows[-1])
     if rival:
         rival.peer.close()
     return rows
@@ -303,12 +313,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for kind, wanted, measure, count in (
             ("own", arguments.own or both, measure_own, arguments.triples),
-            ("shared", arguments.shared or both, measure_shared, 10 * arguments.triples),
+            ("shared", arguments.shared or both, measure_shared, 5 * arguments.triples),
         ):
             if wanted:
                 data = some_triples(whole, count)
                 path = Path(name) / f"{kind}.npy"
-                np.save(path, data.graph.split("train"))
+                few = some_triples(data, arguments.slow_triples) if kind == "own" else data
+                np.save(path, few.graph.split("train"))
                 result[kind] = measure(data, path, arguments)
     if arguments.mrr:
         result["mrr"] = quality(whole, arguments)
@@ -330,10 +341,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shared", action="store_true", help="only shared negatives")
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--losses", nargs="*", default=list(LOSSES), choices=LOSSES)
+    parser.add_argument("--optimisers", nargs="*", default=["row_adagrad", "adagrad"], help="of ours, own negatives")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--negatives", type=int, default=64)
     parser.add_argument("--batch", type=int, default=1024, help="triples a step of ours")
-    parser.add_argument("--triples", type=int, default=16_384, help="an epoch; ten times as many where shared")
+    parser.add_argument("--triples", type=int, default=16_384, help="an epoch; five times as many where shared")
+    parser.add_argument("--slow-triples", type=int, default=4096, help="of them, for PyKEEN and the plain formulas")
     parser.add_argument("--seconds", type=float, default=1.0, help="that each of our turns lasts at least")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
