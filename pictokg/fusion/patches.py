@@ -62,12 +62,39 @@ class PatchAttention(EntityEncoder):
         """The rows that are attended to."""
         return self.gating.tables[self.attended]  # type: ignore[return-value]  # given so
 
+    @property
+    def kernels(self) -> bool:  # as the gating has it
+        """Whether fast paths may be taken."""
+        return self.gating.kernels
+
+    @kernels.setter
+    def kernels(self, allowed: bool) -> None:
+        self.gating.kernels = allowed
+
     def rows(self, ids: Int[Tensor, " entities"]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The pooled row of every modality; of the attended one all rows, and under "place" where each is."""
-        pooled = {name: table(ids) for name, table in self.gating.tables.items() if name != self.attended}
-        rows, presence = ({name: pair[which] for name, pair in pooled.items()} for which in (0, 1))
+        rows, presence = self._pooled(ids)
         rows[self.attended], rows["place"], presence[self.attended] = self.patches(ids)
         return rows, presence
+
+    def _pooled(self, ids: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """(rows, presence) of every modality but the attended one."""
+        pooled = {name: table(ids) for name, table in self.gating.tables.items() if name != self.attended}
+        return {name: row for name, (row, _) in pooled.items()}, {name: count for name, (_, count) in pooled.items()}
+
+    def encode_static(self, ids: Int[Tensor, " entities"]) -> Tensor:
+        """Encode entities as `fuse` does; where it can, without gathering their patches."""
+        slots, weight = self.patches.slots, self.query
+        plain = {(part.device.type, part.dtype) for part in (weight, slots.values)} != {("cpu", torch.float32)}
+        if plain or not self.kernels:
+            return super().encode_static(ids)
+        from pictokg.kernels.aspects import look, owned
+
+        seen, presence = self._pooled(ids)
+        presence[self.attended] = slots.count[ids]
+        rows = owned(slots.values, self.patches.place, slots.start[ids], slots.count[ids])
+        seen[self.attended] = look(self.query, self.at_place, rows)
+        return self._joined(self.structure(ids), seen, presence)
 
     def fuse(self, structure: Tensor | None, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
         """The parts (entities, parts, width) that relations weigh; empty ones are 0."""
@@ -75,6 +102,10 @@ class PatchAttention(EntityEncoder):
         looks = self.looks(patches, rows["place"], presence[self.attended])
         seen = {name: row for name, row in rows.items() if name not in (self.attended, "place")}
         seen[self.attended] = looks.transpose(1, 2) @ patches
+        return self._joined(structure, seen, presence)
+
+    def _joined(self, structure: Tensor | None, seen: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
+        """The parts, from what is seen of each modality; of the attended one (entities, aspects, width)."""
         parts = self.gating.contributions(structure, seen, presence)
         aspects = parts[self.attended]
         nothing = aspects.new_zeros(aspects.shape[0], aspects.shape[2])  # the structure of an entity without an id
