@@ -79,14 +79,8 @@ def complete(
             min_probability=min_probability,
         )
         kept = Kept(review_facts if review else 0)
-        count = write_facts(out, kept.passing(facts))
-    screen.print(f"{count:,} new facts in {out}", markup=False, soft_wrap=True)
-    precision = precision_of(kept, completer, min_probability)
-    if precision:
-        screen.print(table_of(kept, precision), markup=False)
-        screen.print(
-            "precision: of held-out triples as probable or more, beside unknown ones at the ratio of the calibration"
-        )
+        write_facts(out, kept.passing(facts))
+    precision = say_facts(out, kept, completer, min_probability)
     if review is not None:
         write_page(review, completer, kept.best(), screen)
     if as_json:
@@ -101,6 +95,18 @@ def check_endings(out: Path, review: Path | None) -> None:
     writer_of(out)
     if review is not None and review.suffix not in (".html", ".htm"):
         raise ConfigError(f"{review}: the review page is HTML; give a file that ends in .html")
+
+
+def say_facts(out: Path, kept: Kept, completer: Completer, threshold: float | None) -> dict[str, dict[str, Any]]:
+    """Say how many facts were written and how precise such facts were; that precision, by relation."""
+    screen, precision = console(), precision_of(kept, completer, threshold)
+    screen.print(f"{kept.count.total():,} new facts in {out}", markup=False, soft_wrap=True)
+    if precision:
+        screen.print(table_of(kept, precision), markup=False)
+        screen.print(
+            "precision: of held-out triples as probable or more, beside unknown ones at the ratio of the calibration"
+        )
+    return precision
 
 
 def print_summary(
