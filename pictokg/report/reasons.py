@@ -90,9 +90,10 @@ def _row(one: Contribution, entity: str, largest: float, data: Dataset) -> str:
         f" aria-label='{escape(figure(one.value))}'><rect width='{width:.1f}' height='10'"
         f" fill='{_colour(one.value)}'/></svg>"
     )
+    share = f"{one.share:+.0%}".replace("-", "−")
     picture = heat_map(picture_of(one.key, entity, data), one.patches, name) if one.modality == "image" else ""
     return (
-        f"<tr><td>{picture}</td><td>{escape(name)}{looked}</td>{cell(f'{one.share:+.0%}')}{cell(figure(one.value))}"
+        f"<tr><td>{picture}</td><td>{escape(name)}{looked}</td>{cell(share)}{cell(figure(one.value))}"
         f"<td>{bar}</td></tr>"
     )
 
