@@ -7,6 +7,7 @@ from typing import NamedTuple
 SIMILARITIES = {"dot": 0, "l1": 1, "l2": 2, "modulus": 3}
 # Logistic loss is self-adversarial loss at temperature 0, where all negatives weigh alike.
 LOSSES = {"self_adversarial": 0, "logistic": 0, "softmax": 1, "margin": 2}
+COMPOSITIONS = {"sum": 0, "product": 1, "complex": 2}
 RULES = {"sgd": 0, "adagrad": 1, "row_adagrad": 2, "gradient": 3}
 
 

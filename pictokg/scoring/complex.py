@@ -34,6 +34,7 @@ class ComplEx(ScoringFunction):
     """
 
     kernel = "dot"
+    composition = "complex"
 
     def __init__(self, dim: int, *, init_scale: float = 1e-3) -> None:
         super().__init__(dim, entity_width=2 * dim, relation_width=2 * dim)

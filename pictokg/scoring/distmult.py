@@ -28,6 +28,7 @@ class DistMult(ScoringFunction):
     """
 
     kernel = "dot"
+    composition = "product"
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim)

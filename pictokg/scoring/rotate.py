@@ -37,6 +37,7 @@ class RotatE(ScoringFunction):
     """
 
     kernel = "modulus"
+    composition = "turn"
 
     def __init__(self, dim: int, *, init_margin: float = 12.0) -> None:
         super().__init__(dim, entity_width=2 * dim)

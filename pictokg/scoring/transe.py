@@ -37,6 +37,8 @@ class TransE(ScoringFunction):
     -1.0
     """
 
+    composition = "sum"
+
     def __init__(self, dim: int, *, norm: int = 1, constrain: bool = True, ball: bool = False) -> None:
         super().__init__(dim)
         self.constrain, self.ball = constrain, ball

@@ -14,7 +14,8 @@ from pictokg.errors import ConfigError
 from pictokg.graph.query import Query
 from pictokg.kernels.formulas import LOSSES, SIMILARITIES, Formula
 from pictokg.kernels.questions import Questions, Step
-from pictokg.models._factored import expect, similarity_of
+from pictokg.models._factored import similarity_of
+from pictokg.training.expected import ByAutograd, expecting
 from pictokg.training.factors import factors_of
 from pictokg.training.row_adagrad import first_sums
 
@@ -58,7 +59,7 @@ class FusedStep:
     """Steps of one model, each in two halves: `loss`, which leaves gradients behind, and `move`, which uses them up.
 
     `lock_free` moves candidates in the first half already, without waiting for other threads (see `kernels`).
-    Relations, and whatever else has parameters, get their gradients from autograd and move with the optimisers.
+    Relations, and whatever else has parameters, only get gradients (see `expected`), and move with the optimisers.
     """
 
     def __init__(self, model: Model, objective: Objective, optimisers: Optimisers, *, lock_free: bool = False) -> None:
@@ -68,26 +69,27 @@ class FusedStep:
         self._model, self._objective, self._optimisers = model, objective, optimisers
         table = model.encoder.structure.weight
         self._own, self._shared = (Hurried if lock_free else Independent)(table), Shared(table)
-        self._rows = Rows(table)
+        self._expecting = expecting(model, penalised=objective.regulariser is not None)
 
     def loss(self, triples: Tensor, context: Context, factor: float) -> Tensor:
         """The loss of a batch of triples, as `training_loss` has it; `factor` is that of the learning rate."""
-        sampler, rows = self._objective.sampler, self._rows
+        sampler = self._objective.sampler
         asked = sampler.questions(triples, context)
         drawn = [(query, answer, sampler(query, answer, context)) for query, answer in asked]
-        expected = [expect(self._model, query, rows) for query, _, _ in drawn]
+        expected = self._expecting([query for query, _, _ in drawn])
         penalties = self._penalties(drawn)
-        questions = questions_of(drawn, torch.cat(expected))
+        questions = questions_of(drawn, expected.detach())
         self._work = self._own if questions.starts is None else self._shared
         step = step_of(self._model.encoder.structure.weight, self._optimisers, factor)
-        self._asked = self._work.ask(questions, formula_of(self._model, self._objective, drawn), rows.ids, step)
-        gradients = self._asked.gradient.split([len(part) for part in expected])
-        torch.autograd.backward([*expected, *penalties], [*gradients, *map(torch.ones_like, penalties)])
+        self._asked = self._work.ask(
+            questions, formula_of(self._model, self._objective, drawn), self._expecting.ids, step
+        )
+        self._gradients = self._expecting.backward(self._asked.gradient, penalties)
         return self._asked.loss.mean() + sum(penalty.detach() for penalty in penalties)
 
     def move(self) -> Tensor:
         """Let the rows of entities take their step; the entities touched."""
-        self._work.move(self._asked, self._rows.take_gradients())
+        self._work.move(self._asked, self._gradients)
         return self._asked.touched
 
     def _penalties(self, drawn: list[Drawn]) -> list[Tensor]:
@@ -95,35 +97,12 @@ class FusedStep:
         regulariser, total = self._objective.regulariser, sum(len(query) for query, _, _ in drawn)
         if regulariser is None:
             return []
+        assert isinstance(self._expecting, ByAutograd), "penalties need autograd"
+        rows = self._expecting.rows
         return [
-            regulariser(factors_of(self._model, query, answer, negatives, self._rows)) * len(query) / total
+            regulariser(factors_of(self._model, query, answer, negatives, rows)) * len(query) / total
             for query, answer, negatives in drawn
         ]
-
-
-class Rows:
-    """A look-up of entity rows that keeps what it gave, to collect the gradients."""
-
-    def __init__(self, table: Tensor) -> None:
-        self._table = table
-        self._given: list[tuple[Tensor, Tensor]] = []
-
-    def __call__(self, ids: Tensor) -> Tensor:
-        """Rows of these ids (B,), (B, d)."""
-        rows = self._table.detach().index_select(0, ids).requires_grad_()
-        self._given.append((ids, rows))
-        return rows
-
-    @property
-    def ids(self) -> Tensor:
-        """The ids of all rows given, in order."""
-        return torch.cat([ids for ids, _ in self._given])
-
-    def take_gradients(self) -> Tensor:
-        """The gradients of all rows given, in order; forgets them."""
-        found = [torch.zeros_like(rows) if rows.grad is None else rows.grad for _, rows in self._given]
-        self._given = []
-        return torch.cat(found)
 
 
 def questions_of(drawn: list[Drawn], expected: Tensor) -> Questions:
