@@ -157,7 +157,7 @@ def main() -> None:
         json.dump(result, sys.stdout)
         return
     for name, value in result.items():
-        print(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
+        print(f"{name}: {value:,}" if type(value) is int else f"{name}: {value}")
 
 
 if __name__ == "__main__":
