@@ -32,7 +32,6 @@ class ScoringFunction(nn.Module, ABC):
 
     kernel: str = ""
     """What the fast paths may take `similarity` for: "dot", or "" when it is something of its own."""
-
     composition: ClassVar[str] = ""  # how `expect` joins anchor and relation: "sum", "product", "complex", "turn"
 
     tail_only: ClassVar[bool] = False
