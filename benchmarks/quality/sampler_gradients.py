@@ -5,18 +5,19 @@
 Goes on from the same states as benchmarks.quality.samplers, at its plan's budget, with `mmrns` as released and with
 `mmrns_plus` under each sign of the gradient. Then it reads the distributions q themselves, over candidates that are no
 known answers: their effective number 1 / Σ q², as a share of the candidates, and by how much q's mean score is above
-that of a uniform choice (more: harder negatives).
+that of a uniform choice (more: harder negatives). Finished runs are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tomllib
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.quality.samplers import PLAN, Trial, interval, start_of, trainer_of
+from benchmarks.quality.samplers import PLAN, Trial, interval, load_graph, start_of, trainer_of
 
 ROWS = [
     ("uniform", {}),
@@ -63,10 +64,10 @@ def main() -> None:
     parser.add_argument("--graph", default="FashionIMG")
     parser.add_argument("--model", default="transe")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--rows", type=int, nargs="*", help="train only these rows of the table, counted from 0")
     arguments = parser.parse_args()
     import torch
 
-    from pictokg.datasets.load import load
     from pictokg.evaluation.ranking import evaluate
     from pictokg.memory import keep_freed_memory
     from pictokg.training.fit import fit
@@ -75,22 +76,28 @@ def main() -> None:
     torch.set_num_threads(1)
     plan = tomllib.loads(PLAN.read_text())
     model = next(model for model in plan["models"] if model["name"] == arguments.model)
-    data = load("glyphs" if arguments.graph == "glyphs" else str(arguments.data / arguments.graph), say=print)
-    print("| sampler | options | seeds | test mrr | share of candidates in use | mean score above uniform's |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, options in ROWS:
+    data = load_graph(arguments.graph, plan, arguments.data)
+    lines = []
+    for number, (name, options) in enumerate(ROWS):
         sampler = {"name": name, "variants": [{"pool": 64, **options} if name != "uniform" else {}]}
         found = []
         for seed in arguments.seeds:
-            trial = Trial(arguments.graph, model, sampler, 0, seed)
-            trainer = trainer_of(trial, plan, data, start_of(trial, plan, data, arguments.out))
-            fit(trainer, data)
-            mrr = evaluate(trainer.model, data, "test").to_dict()["metrics"]["mrr"]
-            with torch.no_grad():
-                found.append((mrr, *read(trainer, seed)))
-        cells = [interval(list(column)) for column in zip(*found, strict=True)]
-        settings = ", ".join(f"{key}={value}" for key, value in options.items()) or "–"
-        print(f"| {name} | {settings} | {len(found)} | " + " | ".join(cells) + " |", flush=True)
+            file = arguments.out / arguments.graph / f"{arguments.model}-gradient-{number}-{seed}.json"
+            if not file.exists() and (arguments.rows is None or number in arguments.rows):
+                trial = Trial(arguments.graph, model, sampler, 0, seed)
+                trainer = trainer_of(trial, plan, data, start_of(trial, plan, data, arguments.out))
+                fit(trainer, data)
+                mrr = evaluate(trainer.model, data, "test").to_dict()["metrics"]["mrr"]
+                with torch.no_grad():
+                    file.write_text(json.dumps([mrr, *read(trainer, seed)]))
+            if file.exists():
+                found.append(json.loads(file.read_text()))
+        if found:
+            cells = [interval(list(column)) for column in zip(*found, strict=True)]
+            settings = ", ".join(f"{key}={value}" for key, value in options.items()) or "–"
+            lines.append(f"| {name} | {settings} | {len(found)} | " + " | ".join(cells) + " |")
+    print("| sampler | options | seeds | test mrr | share of candidates in use | mean score above uniform's |")
+    print("| --- | --- | --- | --- | --- | --- |\n" + "\n".join(lines))
 
 
 if __name__ == "__main__":

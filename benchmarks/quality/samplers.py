@@ -239,9 +239,16 @@ def _memory(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
+def load_graph(graph: str, plan: dict[str, Any], folder: Path) -> Any:
+    """A graph with the feature tables that the plan names."""
+    from pictokg.datasets.load import load
+
+    source = "glyphs" if graph == "glyphs" else str(folder / graph)
+    return load(source, features=plan["features"].get(graph), say=print)
+
+
 def run_all(trials: Iterator[Trial], plan: dict[str, Any], arguments: argparse.Namespace, *, tests: bool) -> None:
     """Run what is not finished and nobody else is running; a refusal is a result too."""
-    from pictokg.datasets.load import load
     from pictokg.errors import PictoKGError
 
     loaded: dict[str, Any] = {}
@@ -254,8 +261,7 @@ def run_all(trials: Iterator[Trial], plan: dict[str, Any], arguments: argparse.N
         claim.touch()
         try:
             if trial.graph not in loaded:
-                source = "glyphs" if trial.graph == "glyphs" else str(arguments.data / trial.graph)
-                loaded = {trial.graph: load(source, say=print)}
+                loaded = {trial.graph: load_graph(trial.graph, plan, arguments.data)}
             try:
                 result = run(trial, plan, loaded[trial.graph], arguments.out, tests=tests)
             except PictoKGError as refusal:
