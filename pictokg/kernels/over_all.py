@@ -79,11 +79,11 @@ def _loss_and_gradients(expected: Tensor, candidates: Tensor, targets: Targets) 
         part, start = slice(bounds[number], bounds[number + 1]), number * rows
         row, column, weight = (field[part] for field in targets)
         scores = torch.mm(block, candidates.T, out=place[: len(block)])
-        largest, where = scores.max(dim=1)
+        largest = scores.amax(dim=1)
         reached = scores[row - start, column].to(exact)
         share = torch.softmax(scores, dim=1, out=scores)
         # The largest share is at least 1/N, so its logarithm is exact where that of a target's own may underflow.
-        normaliser = largest.to(exact) - share.gather(1, where.unsqueeze(1))[:, 0].to(exact).log()
+        normaliser = largest.to(exact) - share.amax(dim=1).to(exact).log()
         loss += ((normaliser[row - start] - reached) * weight.to(exact)).sum()
         share *= total[start : start + len(block)].unsqueeze(1)
         share.index_put_((row - start, column), -weight.to(share.dtype), accumulate=True)

@@ -35,22 +35,20 @@ class Objective:
 
 
 class Memo:
-    """A look-up `memo(ids)` of static encodings that runs the encoder for new ids only.
-
-    Gradients of all uses meet in the one encoding. `clear` forgets everything between steps.
-    """
+    """A look-up `memo(ids)` that encodes new ids only, so that gradients of all uses meet; `clear` it between steps."""
 
     def __init__(self, encode: Callable[[Tensor], Tensor], num_entities: int, device: torch.device) -> None:
         self._encode = encode
         self._position = torch.full((num_entities,), -1, dtype=torch.long, device=device)
         self._ids: list[Tensor] = []
         self._rows: Tensor | None = None
+        self._given: dict[int, tuple[Tensor, Tensor]] = {}  # by the tensor that asks, which is kept so that it is one
 
     def clear(self) -> None:
         """Forget the encodings of the last step."""
         for ids in self._ids:
             self._position[ids] = -1
-        self._ids, self._rows = [], None
+        self._ids, self._rows, self._given = [], None, {}
 
     @property
     def touched(self) -> Tensor:
@@ -66,8 +64,15 @@ class Memo:
         """Where in `rows` the encodings of ids stand, all of which have been asked for."""
         return self._position[ids]
 
+    def remember(self, asked: list[Tensor]) -> None:
+        """Look up ids (B,) of many at once and keep what they get: their gradients then take one pass over `rows`."""
+        found = self(torch.cat(asked)).split([len(ids) for ids in asked])
+        self._given = {id(ids): (ids, rows) for ids, rows in zip(asked, found, strict=True)}
+
     def __call__(self, ids: Tensor) -> Tensor:
         """Encodings of ids (…) as (…, [views,] width)."""
+        if id(ids) in self._given:
+            return self._given[id(ids)][1]
         fresh = ids[self._position[ids] < 0].unique() if ids.numel() else ids.reshape(-1)
         if len(fresh):
             self._add(fresh)
@@ -93,8 +98,14 @@ def training_loss(model: Model, objective: Objective, triples: Tensor, context: 
     drawn = [(query, answer, objective.sampler(query, answer, context)) for query, answer in questions]
     if not drawn:  # k_vs_all: the turn of none of these questions
         return model.relations.weight.sum() * 0.0
-    memo(torch.cat(_entities(drawn)).unique())
-    asked = [question_weights(query, negatives) for query, _, negatives in drawn]
+    known = [ids for query, answer, _ in drawn for ids in _known(query, answer)]
+    offered = [own.ids.reshape(-1) for query, _, own in drawn if query.relation is not None and own.vectors is None]
+    memo(torch.cat([*known, *offered]).unique())
+    memo.remember(known)
+    ones = [torch.ones(len(answer), device=answer.device) for _, answer, _ in drawn]
+    asked = [
+        one if (own := given.question_weight) is None else own for one, (_, _, given) in zip(ones, drawn, strict=True)
+    ]
     total, terms = torch.cat(asked).sum(), []
     for (query, answer, negatives), weight in zip(drawn, asked, strict=True):
         summed = fast_loss(model, objective, query, negatives, weight, memo) if objective.kernels else None
@@ -111,12 +122,6 @@ def training_loss(model: Model, objective: Objective, triples: Tensor, context: 
     assert memo.rows is not None, "every batch has entities"
     penalty = model.encoder.penalty(memo.rows)
     return torch.stack([*terms, *([] if penalty is None else [penalty])]).sum()
-
-
-def question_weights(query: Query, negatives: Negatives) -> Tensor:
-    """How much each question counts (B,)."""
-    given = negatives.question_weight
-    return torch.ones(len(query), device=negatives.ids.device) if given is None else given
 
 
 def score_batch(model: Model, loss: Loss, query: Query, answer: Tensor, negatives: Negatives, memo: Memo) -> Scored:
@@ -142,14 +147,6 @@ def score_batch(model: Model, loss: Loss, query: Query, answer: Tensor, negative
     return scored if loss.reads_answer_column or label is not None else scored.without_answer()
 
 
-def _entities(drawn: list[tuple[Query, Tensor, Negatives]]) -> list[Tensor]:
-    """Every entity id that the batch mentions."""
-    ids: list[Tensor] = []
-    for query, answer, negatives in drawn:
-        if query.relation is None:
-            ids.extend(query.given)
-        else:
-            ids.extend([query.anchor, answer])
-            if negatives.vectors is None:
-                ids.append(negatives.ids.reshape(-1))
-    return ids
+def _known(query: Query, answer: Tensor) -> tuple[Tensor, ...]:
+    """The entities of the facts that are asked about."""
+    return query.given if query.relation is None else (query.anchor, answer)
