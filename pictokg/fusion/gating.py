@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from pictokg.errors import ConfigError
 from pictokg.fusion.base import EntityEncoder, EntityTable
 from pictokg.fusion.rows import AttributeRows, PooledRows
-from pictokg.fusion.trained_rows import TrainedRows
 
 if TYPE_CHECKING:
     from pictokg.fusion.network import Seen
@@ -90,8 +89,6 @@ class Gating(EntityEncoder):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """z_m of each modality, and p_m in a column each, (entities, modalities)."""
         present = {name: presence[name] > 0 for name in rows}
-        if structure is None and isinstance(self.structure, TrainedRows) and self.structure.missing:
-            structure = self.structure.absent(len(next(iter(presence.values()))))
         dtype = self.structure.weight.dtype
         parts = {name: self.project[name](self._dropped(self.dropout, row.to(dtype))) for name, row in rows.items()}
         if self.use_structure and structure is not None:

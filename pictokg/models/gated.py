@@ -41,7 +41,6 @@ def build(
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
     modality_dropout: float = 0.02,
-    structure_missing: float = 0.0,
     trainable: bool = False,
     network: Kind = "conv",
     inverse: bool = True,
@@ -54,15 +53,13 @@ def build(
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
         dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too,
             numbers aside; modality_dropout: chance that an entity loses a whole modality in a training step.
-        structure_missing: chance that in a training step an entity counts as one without training triples; those have
-            no rows of their own, but share one that learns from this (0: they have none, see `fusion.trained_rows`).
         trainable: train a network on raw pictures (encoder `raw`) with the rest; network: a small convolutional one or
             vision transformer. Raw pictures without trainable go through the network as it was drawn.
         inverse: give every relation a reciprocal, so that head questions become tail questions.
     """
     chosen = chosen_modalities(data, modalities)
     function = scoring(dim)
-    structure = TrainedRows.of(data, function.entity_width, missing=structure_missing)
+    structure = TrainedRows.of(data, function.entity_width)
     tables = {name: data.table(name) for name in chosen if name != STRUCTURE}
     encoder = Gating(
         structure,

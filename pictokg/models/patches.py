@@ -38,7 +38,6 @@ def build(
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
     modality_dropout: float = 0.02,
-    structure_missing: float = 0.0,
     inverse: bool = True,
 ) -> Model:
     """Entities are e(r) = Σ_m t_rm g_m + t_rI Σ_a c_ra g_a (see `fusion.patches`); r is the question's relation.
@@ -50,7 +49,7 @@ def build(
         attended: the modality whose rows are attended to; the others are pooled.
         aspects: ways to look at pictures that relations choose from; most_patches: rows of an entity that are kept.
         trust: learn what each relation makes of each modality.
-        dropout, structure_dropout, modality_dropout, structure_missing, inverse: as of `gated`.
+        dropout, structure_dropout, modality_dropout, inverse: as of `gated`.
     """
     chosen = gated.chosen_modalities(data, modalities)
     names = [name for name in chosen if name != STRUCTURE]
@@ -65,7 +64,7 @@ def build(
         warnings.warn(message, DataWarning, stacklevel=2)
     tables = {name: patches if name == attended else rows_of(data.table(name)) for name in names}
     gating = Gating(
-        TrainedRows.of(data, function.entity_width, missing=structure_missing),
+        TrainedRows.of(data, function.entity_width),
         tables,
         use_structure=STRUCTURE in chosen,
         dropout=dropout,

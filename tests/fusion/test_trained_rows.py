@@ -1,4 +1,4 @@
-"""Structure rows of entities without a training triple: one that all share, and that training teaches."""
+"""Structure rows of entities without a training triple: in training none, in use the mean of the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from random_data import make_data
 import pictokg
 from pictokg.assembly import build
 from pictokg.datasets.dataset import Dataset
-from pictokg.errors import ConfigError
 from pictokg.evaluation.ranking import evaluate
 from pictokg.features.table import FeatureTable
 from pictokg.fusion.trained_rows import TrainedRows
@@ -22,10 +21,10 @@ from pictokg.graph.vocabulary import Vocabulary
 STRANGERS = [3, 17]
 
 
-def make_table(missing: float) -> TrainedRows:
-    trained = torch.ones(4000, dtype=torch.bool)
-    trained[:1000] = False
-    table = TrainedRows(trained, 3, missing=missing)
+def make_table() -> TrainedRows:
+    trained = torch.ones(40, dtype=torch.bool)
+    trained[:10] = False
+    table = TrainedRows(trained, 3)
     torch.nn.init.normal_(table.weight, generator=torch.Generator().manual_seed(0))
     return table
 
@@ -41,59 +40,62 @@ def data():
     return dataclasses.replace(whole, graph=graph)
 
 
-def test_what_stands_in_no_triple_has_the_shared_row_in_use():
-    table = make_table(missing=0.4).eval()
-    torch.nn.init.constant_(table.shared, 7.0)
-    assert (table(torch.arange(1000)) == 7.0).all()
-    assert torch.equal(table(torch.arange(1000, 4000)), table.weight[1000:])
+def test_what_stands_in_no_triple_has_the_mean_of_what_does():
+    table = make_table().eval()
+    expected = table.weight[10:].mean(dim=0).expand(10, -1)
+    torch.testing.assert_close(table(torch.arange(10)), expected)
+    assert torch.equal(table(torch.arange(10, 40)), table.weight[10:])
+    assert table(torch.zeros(2, 5, dtype=torch.long)).shape == (2, 5, 3)
 
 
-def test_in_training_others_count_as_such_at_random():
-    table = make_table(missing=0.4).train()
-    torch.nn.init.constant_(table.shared, 7.0)
-    torch.manual_seed(0)
-    shared = (table(torch.arange(4000)) == 7.0).all(dim=1)
-    assert shared[:1000].all()
-    drawn = int(shared[1000:].sum())
-    assert abs(drawn - 1200) < 4 * (3000 * 0.4 * 0.6) ** 0.5
+def test_the_mean_follows_the_weights():
+    table = make_table().eval()
+    before = table(torch.tensor([0]))
+    with torch.no_grad():
+        table.weight += 1.0
+    torch.testing.assert_close(table(torch.tensor([0])), before + 1.0)
+    table.load_state_dict({"weight": torch.full((40, 3), 5.0)})
+    assert (table(torch.tensor([0])) == 5.0).all()
+    assert (table.double()(torch.tensor([0])) == 5.0).all()
 
 
-def test_without_missing_the_shared_row_is_zero_and_stays_so():
-    table = make_table(missing=0.0).train()
-    assert [name for name, _ in table.named_parameters()] == ["weight"]
-    assert "shared" not in table.state_dict()  # runs with and without are the same files
-    assert not table(torch.arange(1000)).any()
-    assert torch.equal(table(torch.arange(1000, 4000)), table.weight[1000:])
+def test_in_training_it_is_0():
+    table = make_table().train()
+    assert not table(torch.arange(10)).any()
+    assert torch.equal(table(torch.arange(10, 40)), table.weight[10:])
+    assert list(table.state_dict()) == ["weight"]  # a run is the same file whoever is trained
 
 
-@pytest.mark.parametrize("missing", [-0.1, 1.0])
-def test_a_chance_that_is_none_is_refused(missing):
-    with pytest.raises(ConfigError, match="structure_missing"):
-        make_table(missing)
+def test_where_everyone_or_nobody_is_trained_there_is_no_mean_to_take():
+    everyone, nobody = (TrainedRows(torch.full((4,), trained), 2).eval() for trained in (True, False))
+    for table in (everyone, nobody):
+        torch.nn.init.constant_(table.weight, 3.0)
+    assert (everyone(torch.arange(4)) == 3.0).all()
+    assert not nobody(torch.arange(4)).any()
 
 
 @pytest.mark.parametrize("name", ["gated", "patches"])
-@pytest.mark.parametrize("missing", [0.0, 0.3])
-def test_training_teaches_strangers_nothing_of_their_own(data, name, missing):
-    model = build(name, data, dim=4, structure_missing=missing)
+def test_training_teaches_strangers_nothing_of_their_own(data, name):
+    model = build(name, data, dim=4)
     table = model.encoder.structure
     before = table.weight.detach().clone()
     pictokg.fit(model, data, epochs=2, batch_size=50)
     moved = (table.weight != before).any(dim=1)
     assert not moved[STRANGERS].any()
     assert moved.sum() == data.graph.num_entities - len(STRANGERS)
-    assert table.shared.any() == (missing > 0)
 
 
 @pytest.mark.parametrize("name", ["gated", "patches"])
-def test_a_stranger_is_encoded_as_an_entity_without_an_id(data, name):
-    model = build(name, data, dim=4, structure_missing=0.3).eval()
-    torch.nn.init.normal_(model.encoder.structure.shared, generator=torch.Generator().manual_seed(0))
-    ids = torch.tensor(STRANGERS)
-    without_id = model.encoder.fuse(None, *model.encoder.rows(ids))
-    torch.testing.assert_close(model.encode(ids), without_id)
-    torch.nn.init.constant_(model.encoder.structure.weight, 9.0)
-    torch.testing.assert_close(model.encode(ids), without_id)
+def test_a_stranger_is_encoded_from_the_mean_row_and_what_is_known_of_it(data, name):
+    model = build(name, data, dim=4).eval()
+    table, ids = model.encoder.structure, torch.tensor(STRANGERS)
+    trained = np.setdiff1d(np.arange(data.graph.num_entities), STRANGERS)
+    mean = table.weight.detach()[trained].mean(dim=0).expand(len(ids), -1)
+    torch.testing.assert_close(model.encode(ids), model.encoder.fuse(mean, *model.encoder.rows(ids)))
+    own = model.encode(ids)
+    with torch.no_grad():
+        table.weight[STRANGERS] = 9.0
+    torch.testing.assert_close(model.encode(ids), own)
 
 
 def test_words_answer_with_strangers_where_rows_of_their_own_learn_to_be_wrong():
@@ -104,6 +106,6 @@ def test_words_answer_with_strangers_where_rows_of_their_own_learn_to_be_wrong()
     vocabularies = Vocabulary([f"e{number}" for number in range(105)]), Vocabulary(["is"])
     graph = KnowledgeGraph(*vocabularies, {"train": triples[:90], "valid": triples[90:95], "test": triples[95:]})
     data = Dataset("kinds", graph, tables={"text": words})
-    model = build("gated", data, dim=8, structure_missing=0.3, structure_dropout=0.0)
+    model = build("gated", data, dim=8, structure_dropout=0.0)
     pictokg.fit(model, data, epochs=60, batch_size=30, validate_every=0)
     assert evaluate(model, data, "test").metrics["mrr"] > 0.4
