@@ -22,3 +22,4 @@ install pykeen "pykeen==1.11.1"
 # there. Its configuration does not turn into JSON with today's attrs; biggraph_training.py leaves that one file out.
 install pbg "setuptools<80" "wheel"
 "$folder/pbg/bin/pip" install --quiet --no-build-isolation "torchbiggraph==1.0.0"
+"$folder/pbg/bin/pip" list --format freeze | grep -i "^torchbiggraph=="

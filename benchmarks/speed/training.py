@@ -9,7 +9,7 @@ one. Each peer runs at the fastest of a sweep over its own settings (batch, sub-
 PictoKG at one batch size, that of `--batch`. Then all take turns, and the median of the repeats counts. PyKEEN and our
 plain formulas are slow, and go over a part of the triples (`--slow-triples`). `--mrr EPOCHS` trains every
 fast way of ours for so many epochs of the whole graph and ranks the test split, so that no speed is bought with
-quality unseen.
+quality unseen; alone it times nothing.
 Peers are installed by benchmarks/peers/install.sh.
 """
 
@@ -38,7 +38,12 @@ SHARED = {
     "TransE-L2": ("transe", {"norm": 2}, "translation", "l2"),
     "TransE-L1": ("transe", {"norm": 1}, "translation", "l2"),
 }
-BIGGRAPH_SWEEP = [{"batch": 1000, "workers": 2}, {"batch": 4000, "workers": 2}, {"batch": 1000, "workers": 1}]
+BIGGRAPH_SWEEP = [
+    {"batch": 1000, "workers": 2},
+    {"batch": 4000, "workers": 2},
+    {"batch": 1000, "workers": 1},
+    {"batch": 4000, "workers": 1},
+]
 FAST = {"deterministic": {}, "lock-free": {"lock_free": True}}
 
 
@@ -225,7 +230,8 @@ def measure_shared(data: Any, path: Path, arguments: argparse.Namespace) -> list
     """Negatives that both sides of a chunk share, beside PyTorch-BigGraph."""
     rival = None
     if arguments.peers:
-        rival = Rival(Peer(arguments.peers, "pbg", "biggraph_training.py", 1), BIGGRAPH_SWEEP, warms_up=False)
+        sweep = [settings for settings in BIGGRAPH_SWEEP if settings["workers"] <= arguments.threads]
+        rival = Rival(Peer(arguments.peers, "pbg", "biggraph_training.py", 1), sweep, warms_up=False)
     rows = []
     for name, (model, own, operator, comparator) in SHARED.items():
         if model not in arguments.models:
@@ -269,11 +275,16 @@ def quality(data: Any, arguments: argparse.Namespace) -> dict[str, float]:
             "shared, deterministic, softmax": Way(model, "softmax", "row_adagrad", shared),
         }
         for name, way in ways.items():
-            trainer = trainer_of(data, way, arguments, epochs=arguments.mrr)
-            for _ in trainer.epochs():
-                pass
-            found[f"{MODELS[model]}, {name}"] = evaluate(trainer.model, data).metrics["mrr"]
-            print(f"  {MODELS[model]}, {name}: MRR {found[f'{MODELS[model]}, {name}']:.3f}", file=sys.stderr)
+            reached = []
+            for seed in range(arguments.seeds):
+                seeded = replace(way, settings={**way.settings, "seed": seed})
+                trainer = trainer_of(data, seeded, arguments, epochs=arguments.mrr)
+                for _ in trainer.epochs():
+                    pass
+                reached.append(evaluate(trainer.model, data).metrics["mrr"])
+            mean = found[f"{MODELS[model]}, {name}"] = statistics.mean(reached)
+            each = " ".join(f"{mrr:.3f}" for mrr in reached)
+            print(f"  {MODELS[model]}, {name}: MRR {mean:.3f} ({each})", file=sys.stderr, flush=True)
     return found
 
 
@@ -308,7 +319,7 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     whole = graph_of(arguments.data)
-    both = not (arguments.own or arguments.shared)
+    both = not (arguments.own or arguments.shared or arguments.mrr)
     result: dict[str, Any] = {"threads": arguments.threads, "dim": arguments.dim, "negatives": arguments.negatives}
     with tempfile.TemporaryDirectory() as name:
         for kind, wanted, measure, count in (
@@ -351,6 +362,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--mrr", type=int, default=0, help="epochs of the whole graph before its test split is ranked")
+    parser.add_argument("--seeds", type=int, default=1, help="of --mrr")
     parser.add_argument("--quick", action="store_true", help="a few triples, once: to see that everything runs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

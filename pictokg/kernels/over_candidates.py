@@ -31,7 +31,7 @@ def score_all(
     """f(expected_q, vectors_n) for a name of `formulas.SIMILARITIES`, in tiles that stay in the cache.
 
     >>> score_all(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0], [0.0, 4.0]]), "l1").tolist()
-    [[-0.0, -3.0]]
+    [[0.0, -3.0]]
     """
     scores = torch.empty(len(expected), len(vectors))
     work = partial(_tiles.score_tiles, SIMILARITIES[similarity], array(expected), array(vectors), scores.numpy())
