@@ -103,6 +103,8 @@ class PartitionedTrainer(Trainer):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.context.generator.manual_seed(seed)
+            if self.epoch:
+                self._deal()
             pairs = list(self.swap.partitions.pairs(self.context.generator))
             for pair, rows in zip(pairs, self._triples_of(pairs), strict=True):
                 if len(rows):
@@ -112,6 +114,21 @@ class PartitionedTrainer(Trainer):
         self.swap.forget()  # which partition lies where decides what is drawn; a resumed run starts with none too
         self.context.epoch += 1
         return total / len(self.triples)
+
+    def _deal(self) -> None:
+        """Deal entities to the partitions anew.
+
+        Else a question would meet, in all epochs, the same few partitions' entities as wrong answers, and never learn
+        how it compares with the others.
+        """
+        before = self.swap.partitions
+        self.swap.deal(before.dealt(self.context.generator))
+        self._renumber(before)
+
+    def _renumber(self, before: Partitions) -> None:
+        """Let triples say where their entities stand now, and no longer where they stood `before`."""
+        moved = torch.from_numpy(self.swap.partitions.place[before.order])
+        self.triples[:, 0], self.triples[:, 2] = moved[self.triples[:, 0]], moved[self.triples[:, 2]]
 
     def _triples_of(self, pairs: list[tuple[int, int]]) -> tuple[Tensor, ...]:
         """Rows of the triples of each pair; those within one partition go with the first pair that has it."""
@@ -170,6 +187,8 @@ class PartitionedTrainer(Trainer):
         write_atomically(folder / copy, self._copy_to)
         tensors = {f"model/{name}": value for name, value in self._beside_rows().items()}
         tensors |= {f"optimiser/{name}": value for name, value in self._states().items()}
+        tensors |= {"order": torch.from_numpy(self.swap.partitions.order)}
+        tensors |= {"starts": torch.from_numpy(self.swap.partitions.starts)}
         save_tensors(
             folder / "last.safetensors", tensors, {"clock": clock, "entities": copy, "progress": dict(progress or {})}
         )
@@ -183,6 +202,9 @@ class PartitionedTrainer(Trainer):
         self.swap.forget()
         self.swap.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / notes["entities"], self.swap.path)
+        before, order = self.swap.partitions, tensors["order"].numpy()
+        self.swap.partitions = Partitions(order, np.argsort(order), tensors["starts"].numpy())
+        self._renumber(before)
         with torch.no_grad():
             for name, value in self._beside_rows().items():
                 value.copy_(tensors[f"model/{name}"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
 
 Pair = tuple[int, int]
+STRETCH = 65_536  # rows that are dealt together: each partition gets its share of them in one piece
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,22 @@ class Partitions:
     def of(self, places: Tensor) -> Tensor:
         """The partition of rows at these places on disk."""
         return torch.searchsorted(torch.from_numpy(self.starts[1:]), places, right=True)
+
+    def dealt(self, generator: torch.Generator) -> Partitions:
+        """Other partitions of the same sizes, to which the rows of each stretch on disk are dealt one by one.
+
+        The rows of a stretch, shuffled, go round the partitions, so each gets its share of them as one piece.
+        """
+        count, order, starts = len(self), self.order.copy(), np.append(0, np.cumsum(self._hands()))
+        for first in range(0, len(order), STRETCH):
+            stretch = order[first : first + STRETCH]
+            stretch[:] = stretch[torch.randperm(len(stretch), generator=generator).numpy()]
+        order = np.concatenate([order[number::count] for number in range(count)])
+        return Partitions(order, np.argsort(order), starts)
+
+    def _hands(self) -> np.ndarray:
+        """How many rows each partition gets, dealt one by one."""
+        return (len(self.order) - np.arange(len(self)) + len(self) - 1) // len(self)
 
     def local(self, data: Dataset) -> Dataset:
         """Data whose entities are the rows in memory: what the model that is trained must be made for."""
@@ -124,6 +141,21 @@ class Swap:
         for slot, held in enumerate(self.held):
             if held is not None:
                 self._write(slot)
+
+    def deal(self, partitions: Partitions) -> None:
+        """Bring the rows on disk, none of which may be in memory, into the order of other partitions."""
+        assert self.held == [None, None], "rows in memory would be lost"
+        source, other = self._open("r"), self.path.with_name(f"{self.path.name}.dealt")
+        goal = np.lib.format.open_memmap(other, "w+", np.float32, source.shape)
+        goes = partitions.place[self.partitions.order]
+        for first in range(0, len(source), STRETCH):
+            source, goal = self._open("r"), np.load(other, mmap_mode="r+")
+            place = goes[first : first + STRETCH]
+            order = np.argsort(place)  # pieces one after the other, each written at once
+            goal[place[order]] = source[first : first + STRETCH][order]
+        del source, goal
+        other.replace(self.path)
+        self.partitions = partitions
 
     def forget(self) -> None:
         """Let go of what is in memory without writing it back."""

@@ -13,6 +13,7 @@ from pictokg import assembly
 from pictokg.config import configure
 from pictokg.errors import ConfigError
 from pictokg.evaluation.ranking import evaluate
+from pictokg.training import partitions as partitions_module
 from pictokg.training.partitioned import OnDisk, PartitionedTrainer
 from pictokg.training.partitions import Partitions, Swap
 
@@ -101,9 +102,9 @@ def test_rows_and_their_state_travel_together(optimiser, graph, tmp_path):
     assert np.array_equal(before[:, :width], after[:, :width])
     assert (before[:, width:] == 0).all()
     assert (after[:, width:].sum(axis=1) > 0).all() or optimiser == "sgd"
-    first = after[:, width:].copy()
-    next(trainer.epochs())
-    assert (np.load(trainer.swap.path)[:, width:] >= first).all()
+    first = after[trainer.swap.partitions.place, width:]
+    next(trainer.epochs())  # which deals rows anew
+    assert (np.load(trainer.swap.path)[trainer.swap.partitions.place, width:] >= first).all()
 
 
 @pytest.mark.parametrize(
@@ -182,3 +183,35 @@ def test_swapping_reads_and_writes_only_what_changes(tmp_path):
     assert rows[:, 0].tolist() == [2, 2, 11, 11]
     swap.flush()
     assert np.load(swap.path)[:, 3].tolist() == [1, 1, 1, 1, 0, 0]
+
+
+def test_rows_dealt_anew_are_the_same_rows_in_partitions_of_the_same_sizes(tmp_path, monkeypatch):
+    monkeypatch.setattr(partitions_module, "STRETCH", 7)
+    before = Partitions.plan(46, row_bytes=1, budget=20, seed=0)
+    rows, state = torch.zeros(2 * before.capacity, 3), torch.zeros(2 * before.capacity, 1)
+    swap = Swap(tmp_path / "rows.npy", before, rows, state)
+    of_entity = torch.arange(46.0).unsqueeze(1).expand(46, 3)
+    swap.create(of_entity[torch.from_numpy(part)] for part in np.split(before.order, before.starts[1:-1]))
+    after = before.dealt(torch.Generator().manual_seed(1))
+    swap.deal(after)
+    assert sorted(np.diff(after.starts)) == sorted(np.diff(before.starts))
+    assert (after.place[after.order] == np.arange(46)).all()
+    assert (np.load(swap.path)[:, 0] == after.order).all()
+    found = {entity: row[0] for entities, block in swap.blocks(10) for entity, row in zip(entities, block, strict=True)}
+    assert found == {entity: float(entity) for entity in range(46)}
+
+
+def test_every_two_entities_come_to_be_together_about_equally_often():
+    partitions, generator, together = (
+        Partitions.plan(40, 1, 20, seed=0),
+        torch.Generator().manual_seed(2),
+        np.zeros((40, 40)),
+    )
+    for _ in range(2000):
+        partitions = partitions.dealt(generator)
+        of = partitions.of(torch.from_numpy(partitions.place)).numpy()
+        together += of[:, None] == of[None, :]
+    expected = 2000 * 9 / 39  # four partitions of ten
+    apart = together[~np.eye(40, dtype=bool)]
+    assert apart.mean() == pytest.approx(expected)
+    assert abs(apart - expected).max() < 5 * (expected * (1 - 9 / 39)) ** 0.5
