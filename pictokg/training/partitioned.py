@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pictokg.training.optimiser import OptimiserOptions
     from pictokg.training.step import Objective
 
+SMALLEST_BATCH = 256  # triples, below which a step costs more than its triples do
+
 
 @dataclass(frozen=True)
 class OnDisk:
@@ -147,8 +149,10 @@ class PartitionedTrainer(Trainer):
     def _bucket(self, rows: Tensor) -> float:
         """Learn the triples of the pair in memory; the sum of their losses."""
         offsets, self.context.pool = self.swap.offsets(), self.swap.ids()
-        total = 0.0
-        for part in rows.split(self.options.batch_size):
+        total, share = 0.0, len(self.context.pool) / len(self.swap.partitions.order)
+        # A row takes one step a batch however many triples pull at it: with fewer rows, fewer triples make a batch.
+        whole = self.options.batch_size
+        for part in rows.split(min(whole, max(SMALLEST_BATCH, round(whole * share)))):
             triples = self.triples[part]
             for slot in (0, 2):
                 places = triples[:, slot].contiguous()
