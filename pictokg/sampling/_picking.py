@@ -37,8 +37,9 @@ def distinct(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 def each_once(ids: Int[Tensor, "*shape"]) -> tuple[Int[Tensor, " distinct"], Int[Tensor, "*shape"]]:
     """The distinct ids, ascending, and where each stands among them; as `unique`, without sorting.
 
-    >>> each_once(torch.tensor([[7, 2], [2, 5]]))
-    (tensor([2, 5, 7]), tensor([[2, 0], [0, 1]]))
+    >>> once, place = each_once(torch.tensor([[7, 2], [2, 5]]))
+    >>> once.tolist(), place.tolist()
+    ([2, 5, 7], [[2, 0], [0, 1]])
     """
     there = torch.zeros(int(ids.max()) + 1 if ids.numel() else 0, dtype=torch.bool, device=ids.device)
     there[ids.reshape(-1)] = True
