@@ -24,7 +24,7 @@ _RELATIONS = 64  # scored at a time for each question that asks for one
 
 # A processor is fastest with blocks that its memory allocator keeps, where larger ones come as fresh pages
 # every time; but a matrix product wants some rows, and vectors that are not multiplied want to stay in the cache.
-_FAST_SCORES = 4_000_000
+_FAST_SCORES = 8_000_000
 _LEAST_QUESTIONS = 64
 _CACHED_VALUES = 1 << 20
 
