@@ -87,7 +87,10 @@ class Tables:
     progress: Callable[[str, int, int], None] | None = None
 
     def available(self) -> dict[str, list[str]]:
-        """Modality → names of its tables, empty where an encoder would have to make one."""
+        """Modality → names of its tables, empty where an encoder would have to make one.
+
+        What came with the folder stands before what encoders made of it, which depends on what was tried before.
+        """
         found: dict[str, list[str]] = {}
         if self.raw.pictures:
             found["image"] = []
@@ -97,7 +100,8 @@ class Tables:
             found[NUMERIC] = []
         for modality in self.chosen:
             found.setdefault(modality, [])
-        for name, modality in sorted(self._names().items()):
+        made = {name for name, manifest in self._stored().items() if manifest.encoder}
+        for name, modality in sorted(self._names().items(), key=lambda table: (table[0] in made, table[0])):
             found.setdefault(modality, []).append(name)
         return found
 
