@@ -1,11 +1,14 @@
 """1-vs-all training: how near a step comes to the machine's matrix products, and what memory it takes.
 
-Run with: python -m benchmarks.speed.one_vs_all [--data FOLDER] [--steps 20] [--repeats 5] [--threads N] [--json]
+Run with: python -m benchmarks.speed.one_vs_all [--data FOLDER] [--steps 10] [--repeats 5] [--peers FOLDER] [--json]
 
 ComplEx with reciprocal relations and N3 on a data folder (by default a generated graph of FB15k-237's size). A step
 scores Q questions against all N entities; forward and backward are three matrix products, 6 Q N d operations. The
 yardstick is those three products alone, in float32, at the block size that suits the machine best. Every way takes its
 turn in every repeat; the median counts. Memory is the peak of a process of its own over what it held before.
+With --peers FOLDER (benchmarks/peers/install.sh) PyKEEN's LCWA loop takes its turn too, at the faster of two batch
+sizes, on a random sample of the triples. It asks each distinct question once; since a sample repeats fewer questions
+than all triples do, its rate is that of its questions, times the triples that a question of all stands for.
 """
 
 from __future__ import annotations
@@ -15,11 +18,15 @@ import json
 import multiprocessing
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.peer import Peer
+
 BLOCKS = (128, 256, 512, 1024)
+PEER_BATCHES, PEER_TRIPLES = (256, 1024), 4_000
 WAYS = {  # name: settings
     "plain softmax": {"kernels": "off"},
     "in blocks": {},
@@ -118,6 +125,40 @@ def memory(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
+class Lcwa:
+    """PyKEEN's LCWA loop on a sample of the triples."""
+
+    def __init__(self, folder: Path, data: Any, rank: int, threads: int, scratch: Path) -> None:
+        import numpy as np
+
+        triples, file = data.graph.split("train"), scratch / "triples.npy"
+        count = min(PEER_TRIPLES, len(triples))
+        sample = np.random.default_rng(0).choice(triples, count, replace=False)
+        np.save(file, sample)
+        self._of_all = (questions_of(sample) / count) / (questions_of(triples) / len(triples))
+        entities, relations = data.graph.num_entities, data.graph.num_relations
+        self._request = {"dim": rank, "threads": threads, "triples": str(file)}
+        self._request |= {"entities": entities, "relations": relations}
+        self._peer = Peer(folder, "pykeen", "pykeen_one_vs_all.py", threads)
+        self.batch = max(PEER_BATCHES, key=lambda batch: max(self.rate(batch) for _ in range(2)))  # the first warms up
+
+    def rate(self, batch: int | None = None) -> float:
+        """Triples a second of one epoch, as often as questions of all triples repeat."""
+        answer = self._peer.ask({**self._request, "batch": batch or self.batch})
+        return answer.get("triples_per_second", 0.0) * self._of_all
+
+    def close(self) -> None:
+        """Let it end."""
+        self._peer.close()
+
+
+def questions_of(triples: Any) -> int:
+    """How many distinct questions, of both sides, triples answer."""
+    import numpy as np
+
+    return sum(len(np.unique(triples[:, columns], axis=0)) for columns in ([0, 1], [1, 2]))
+
+
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
@@ -131,12 +172,28 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         for suffix, way in (("", {}), (", bf16", {"precision": "bf16"}))
     }
+    with tempfile.TemporaryDirectory() as scratch:
+        lcwa = None
+        if arguments.peers:
+            lcwa = Lcwa(arguments.peers, data, arguments.rank, torch.get_num_threads(), Path(scratch))
+        return compared(arguments, data, trainers, grouped, lcwa)
+
+
+def compared(
+    arguments: argparse.Namespace, data: Any, trainers: dict[str, Any], grouped: dict[str, Any], lcwa: Lcwa | None
+) -> dict[str, Any]:
+    """All ways in turns, then the memory of each."""
+    import torch
+
+    theirs: list[float] = []
     yardstick: list[float] = []
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in (*trainers, *grouped)}
     for _ in range(arguments.repeats):
         yardstick.append(products(2 * arguments.batch, data.graph.num_entities, 2 * arguments.rank))
         for name, trainer in (trainers | grouped).items():
             rates[name].append(step_rates(trainer, arguments.steps))
+        if lcwa:
+            theirs.append(lcwa.rate())
     bare = statistics.median(yardstick)
     rows = []
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
@@ -148,6 +205,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 given = (WAYS[name], arguments.data, arguments.rank, arguments.batch)
                 row["peak_mib"] = pool.apply(peak_of, given)
             rows.append(row)
+    if lcwa:
+        rows.append({"way": f"PyKEEN LCWA at {lcwa.batch}", "triples_per_second": statistics.median(theirs)})
+        lcwa.close()
     return {"threads": torch.get_num_threads(), "products_gflops": bare / 1e9, "ways": rows}
 
 
@@ -159,6 +219,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--peers", type=Path, help="folder of benchmarks/peers/install.sh; without it only ours run")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     result = measure(arguments)

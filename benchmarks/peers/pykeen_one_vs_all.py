@@ -1,0 +1,69 @@
+"""PyKEEN's side of the 1-vs-all benchmark, for PyKEEN's own environment: requests in, measurements out, as JSON lines.
+
+A request: {"dim", "batch", "threads", "triples": a .npy file, "entities", "relations"}. The answer:
+{"triples_per_second"} of one epoch of its LCWA loop: ComplEx with inverse triples and the softmax loss over all
+entities, Adagrad, no regulariser. LCWA asks each distinct question once, with all its answers. Requests with the same
+settings go on with the same model, so that the first one warms it up.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+import warnings
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+logging.disable(logging.WARNING)
+warnings.simplefilter("ignore")
+
+import numpy as np  # noqa: E402 - the environment is set first
+import torch  # noqa: E402
+from pykeen.losses import CrossEntropyLoss  # noqa: E402
+from pykeen.models import ComplEx  # noqa: E402
+from pykeen.training import LCWATrainingLoop  # noqa: E402
+from pykeen.triples import CoreTriplesFactory  # noqa: E402
+
+
+def build(request):
+    triples = torch.from_numpy(np.load(request["triples"]).astype("int64"))
+    factory = CoreTriplesFactory(
+        triples,
+        num_entities=request["entities"],
+        num_relations=request["relations"],
+        create_inverse_triples=True,
+    )
+    model = ComplEx(triples_factory=factory, embedding_dim=request["dim"], loss=CrossEntropyLoss(), random_seed=0)
+    optimiser = torch.optim.Adagrad(model.parameters(), lr=0.1)
+    loop = LCWATrainingLoop(model=model, triples_factory=factory, optimizer=optimiser)
+    return {"factory": factory, "loop": loop, "epochs": 0}
+
+
+def measure(state, request):
+    state["epochs"] += 1
+    start = time.perf_counter()
+    state["loop"].train(
+        state["factory"],
+        num_epochs=state["epochs"],
+        batch_size=request["batch"],
+        continue_training=state["epochs"] > 1,
+        use_tqdm=False,
+        use_tqdm_batch=False,
+    )
+    return {"triples_per_second": len(state["factory"].mapped_triples) / (time.perf_counter() - start)}
+
+
+def main():
+    states = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        torch.set_num_threads(request["threads"])
+        if line not in states:
+            states = {line: build(request)}  # one model at a time, to leave the memory to whoever is timed
+        print(json.dumps(measure(states[line], request)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
