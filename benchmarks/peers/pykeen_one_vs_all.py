@@ -8,11 +8,8 @@ settings go on with the same model, so that the first one warms it up.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import sys
-import time
 import warnings
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -25,6 +22,7 @@ from pykeen.losses import CrossEntropyLoss  # noqa: E402
 from pykeen.models import ComplEx  # noqa: E402
 from pykeen.training import LCWATrainingLoop  # noqa: E402
 from pykeen.triples import CoreTriplesFactory  # noqa: E402
+from pykeen_requests import answer_requests, measure_epoch  # noqa: E402
 
 
 def build(request):
@@ -41,29 +39,5 @@ def build(request):
     return {"factory": factory, "loop": loop, "epochs": 0}
 
 
-def measure(state, request):
-    state["epochs"] += 1
-    start = time.perf_counter()
-    state["loop"].train(
-        state["factory"],
-        num_epochs=state["epochs"],
-        batch_size=request["batch"],
-        continue_training=state["epochs"] > 1,
-        use_tqdm=False,
-        use_tqdm_batch=False,
-    )
-    return {"triples_per_second": len(state["factory"].mapped_triples) / (time.perf_counter() - start)}
-
-
-def main():
-    states = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        torch.set_num_threads(request["threads"])
-        if line not in states:
-            states = {line: build(request)}  # one model at a time, to leave the memory to whoever is timed
-        print(json.dumps(measure(states[line], request)), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_requests(build, measure_epoch)

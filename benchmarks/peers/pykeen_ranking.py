@@ -7,10 +7,8 @@ size.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -24,6 +22,7 @@ import torch  # noqa: E402
 from pykeen.evaluation import RankBasedEvaluator  # noqa: E402
 from pykeen.models import ComplEx, DistMult, RotatE, TransE  # noqa: E402
 from pykeen.triples import CoreTriplesFactory  # noqa: E402
+from pykeen_requests import answer_requests  # noqa: E402
 
 MODELS = {"transe": TransE, "rotate": RotatE, "distmult": DistMult, "complex": ComplEx}
 
@@ -54,16 +53,5 @@ def measure(state, request):
     }
 
 
-def main():
-    states = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        torch.set_num_threads(request["threads"])
-        key = (request["model"], request["norm"], request["test"])
-        if key not in states:
-            states = {key: build(request)}
-        print(json.dumps(measure(states[key], request)), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    answer_requests(build, measure, key=lambda request: (request["model"], request["norm"], request["test"]))

@@ -20,7 +20,7 @@ def encoder(aggregation: str, dtype: str = "float32", scale: float = 1.0, **opti
     structure = EntityTable(len(COUNTS), 6)
     with torch.no_grad():
         structure.weight.normal_()
-    return ImageAttention(structure, table, aggregation=aggregation, **options)  # type: ignore[arg-type]
+    return ImageAttention(structure, table, aggregation=aggregation, **options)  # type: ignore[arg-type]  # a name from the parameters
 
 
 def values_and_gradients(made: ImageAttention, ids: torch.Tensor, *, kernels: bool) -> list[torch.Tensor]:

@@ -35,7 +35,10 @@ def test_whole_names_come_first_and_weightier_before_lighter():
 def test_order_is_that_of_a_walk_through_all_names():
     """Whole, beginning so, a word beginning so, anywhere: label before name, the weightier before the lighter."""
     generator = np.random.default_rng(1)
-    pick = lambda: "".join(generator.choice(list("ab "), size=generator.integers(1, 6))).strip() or "b"  # noqa: E731
+
+    def pick() -> str:
+        return "".join(generator.choice(list("ab "), size=generator.integers(1, 6))).strip() or "b"
+
     names, labels, weight = [pick() for _ in range(200)], [pick() for _ in range(200)], generator.integers(0, 5, 200)
     labels = [name if generator.random() < 0.3 else label for name, label in zip(names, labels, strict=True)]
     index = NameIndex(names, labels, weight)
