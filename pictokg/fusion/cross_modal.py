@@ -84,6 +84,11 @@ class Half:
         gram, values, constant = self.gram[rows], self.values[rows], self.constant[rows]
         return Half(self.affinity[rows], offset, gram, values, constant, self.weights[rows])
 
+    def guided(self, gates: Float[Tensor, "entities relations queries keys"]) -> Tensor:
+        """The weights G(r) ∘ C of keys under relations, not normalised; the gates may be (1, relations, …)."""
+        gated = self.affinity.unsqueeze(1) * gates
+        return gated if self.offset is None else gated + self.offset.unsqueeze(1)
+
 
 @dataclass(frozen=True, slots=True)
 class Independent:
@@ -114,6 +119,11 @@ class Guidance:
     pictures: Tensor
     words: Tensor
     gate: Tensor
+
+    @property
+    def of_pictures(self) -> Tensor:
+        """G_v as words look at pictures, (·, ·, text slots, picture slots)."""
+        return self.pictures.transpose(2, 3)
 
     def one_each(self) -> Guidance:
         """The same relations, but the first for the first entity, the second for the second …"""
@@ -212,7 +222,7 @@ class CrossModalAttention(nn.Module):
 
     def forward(self, entities: Independent, relations: Guidance) -> tuple[Tensor, Tensor, Tensor]:
         """z_v, z_t (entities, relations, hidden) and z_s (entities, relations, width)."""
-        pictures = self._guided(entities.pictures, relations.pictures.transpose(2, 3))
+        pictures = self._guided(entities.pictures, relations.of_pictures)
         words = self._guided(entities.words, relations.words)
         hidden = F.leaky_relu(entities.gate.unsqueeze(1) + relations.gate, self.sizes.slope)
         return pictures, words, entities.structure.unsqueeze(1) * torch.sigmoid(self.structure_out(hidden))
@@ -242,9 +252,7 @@ class CrossModalAttention(nn.Module):
 
     def _guided(self, half: Half, gates: Tensor) -> Tensor:
         """One direction's z, (n, relations, hidden), from gates (1 or n, relations, queries, keys)."""
-        gated = half.affinity.unsqueeze(1) * gates
-        if half.offset is not None:
-            gated = gated + half.offset.unsqueeze(1)
+        gated = half.guided(gates)
         rows = gated.flatten(1, 2)
         with torch.autocast(rows.device.type, enabled=False):
             spread = (torch.bmm(rows.float(), half.gram) * rows).sum(dim=2, keepdim=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pictokg.errors import ConfigError, nearest
 from pictokg.fusion.base import EntityEncoder, EntityTable
+from pictokg.fusion.gather import gather
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -121,7 +122,7 @@ class ImageAttention(EntityEncoder):
         owner = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
         if self.aggregation == "average" or structure is None:
             return 1.0 / count[owner].to(projected.dtype)
-        weights = segment_softmax((projected * structure[owner]).sum(dim=1), owner, len(count))
+        weights = segment_softmax((projected * gather(structure, owner)).sum(dim=1), owner, len(count))
         if self.aggregation == "maximum":
             return first_maximum(weights, owner, len(count))
         return weights if self.attention_gradient else weights.detach()
@@ -159,7 +160,7 @@ def segment_softmax(
     largest = logits.new_full((entities,), -torch.inf).scatter_reduce(0, owner, logits.detach(), reduce="amax")
     powers = (logits - largest[owner]).exp()
     total = powers.new_zeros(entities).index_add(0, owner, powers)
-    return powers / total[owner]
+    return powers / total.index_select(0, owner)
 
 
 def first_maximum(weights: Float[Tensor, " pictures"], owner: Tensor, entities: int) -> Float[Tensor, " pictures"]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 (the name the whole field use
 
 from pictokg.errors import ConfigError
 from pictokg.fusion.base import EntityEncoder, EntityTable
+from pictokg.fusion.gather import gather
 from pictokg.fusion.gating import STRUCTURE, Gating
 from pictokg.fusion.patch_rows import Patches
 
@@ -128,10 +129,10 @@ class PatchAttention(EntityEncoder):
 
     def weights(self, relation: Int[Tensor, " batch"]) -> Float[Tensor, "batch parts"]:
         """What each part counts under each relation."""
-        choice = self.choice[relation].softmax(dim=1)
+        choice = gather(self.choice, relation).softmax(dim=1)
         if self.trust is None:
             return torch.cat([choice.new_ones(len(choice), len(self.single)), choice], dim=1)
-        trust = 2 * torch.sigmoid(self.trust[relation])
+        trust = 2 * torch.sigmoid(gather(self.trust, relation))
         return torch.cat([trust[:, :-1], trust[:, -1:] * choice], dim=1)
 
     def condition(self, static: Tensor, relation: Int[Tensor, " batch"]) -> Tensor:
@@ -151,7 +152,7 @@ class PatchAttention(EntityEncoder):
         """
         patches, place, count = self.patches(ids)
         looks = self.looks(patches, place, count)
-        weights = torch.einsum("nsa,na->ns", looks, self.choice[relation].softmax(dim=1).to(looks.dtype))
+        weights = torch.einsum("nsa,na->ns", looks, gather(self.choice, relation).softmax(dim=1).to(looks.dtype))
         slot = torch.arange(patches.shape[1], device=ids.device)
         there = slot < count.unsqueeze(1)
         packed = (self.patches.slots.start[ids].unsqueeze(1) + slot)[there]
