@@ -120,43 +120,44 @@ class KnowledgeGraph:
 
 
 def _number(
-    columns: Mapping[str, list[pl.Series]], order: Sequence[str] | None
+    columns: Mapping[str, list[pl.Series]], order: Sequence[str] | None, seed: int = 0
 ) -> tuple[dict[str, np.ndarray], Sequence[str]]:
-    """Codes (rows, columns) of each split, and the names in the order of their codes."""
+    """Codes (rows, columns) of each split, and the names in the order of their codes: found by hash, then compared."""
     import polars as pl
 
-    found = [column for parts in columns.values() for column in parts]
-    given = order is not None
-    names = pl.Series(order, dtype=pl.String) if given else pl.concat([*found, pl.Series([], dtype=pl.String)]).unique()
+    read = pl.concat([pl.Series([], dtype=pl.String), *(column for parts in columns.values() for column in parts)])
+    names = read.gather(read.hash(seed).arg_unique()) if order is None else pl.Series(order, dtype=pl.String)
+    if order is not None and names.hash(seed).n_unique() < len(names):
+        Vocabulary(order).ids([""])  # tells which name stands twice, if one does
+        return _number(columns, order, seed + 1)
     codes = {}
     for split, parts in columns.items():
-        codes[split] = np.stack([_encode(column, names, split) for column in parts], axis=1)
+        codes[split] = np.stack([_encode(column, names, split, seed) for column in parts], axis=1)
+        if not all((names.gather(code) == column).all() for code, column in zip(codes[split].T, parts, strict=True)):
+            return _number(columns, order, seed + 1)  # two names share a hash
     if order is not None:
         return codes, order
     first = np.zeros(len(names), dtype=np.int64)
-    read = np.concatenate([np.empty(0, np.int32), *(code.ravel() for code in codes.values())])
-    first[read[::-1]] = np.arange(len(read) - 1, -1, -1)  # the last write wins, and it is the first occurrence
+    found = np.concatenate([np.empty(0, np.int32), *(code.ravel() for code in codes.values())])
+    first[found[::-1]] = np.arange(len(found) - 1, -1, -1)  # the last write wins, and it is the first occurrence
     places = np.argsort(first)
     number = np.empty(len(names), dtype=np.int32)
     number[places] = np.arange(len(names), dtype=np.int32)
     return {split: number[code] for split, code in codes.items()}, names.gather(places).to_list()
 
 
-def _encode(column: pl.Series, names: pl.Series, split: str) -> np.ndarray:
-    """Find the place of each value among the names: (rows,) int32."""
-    import polars as pl
-
-    if not len(column):
-        return np.empty(0, dtype=np.int32)
-    places = column.cast(pl.Enum(names), strict=False).to_physical()
-    if places.null_count():
-        row = int(places.is_null().arg_max() or 0)
+def _encode(column: pl.Series, names: pl.Series, split: str, seed: int) -> np.ndarray:
+    """Find the place of each value among the names, by their hashes: (rows,) int32."""
+    numbers = np.arange(len(names), dtype=np.int32)
+    places = column.hash(seed).replace_strict(names.hash(seed), numbers, default=None)
+    if (missing := places.is_null() | column.is_null()).any():
+        row = int(missing.arg_max() or 0)
         raise DataError(
             f"{split}: triple {row + 1} has the {column.name} {column[row]!r},"
             f" which is not among the {len(names):,} names given",
             remedy="add it to the list of names, or leave the list out to number names as they occur",
         )
-    return places.cast(pl.Int32).to_numpy()
+    return places.to_numpy()
 
 
 def _plural(count: int, one: str, many: str | None = None) -> str:

@@ -48,6 +48,35 @@ def test_a_name_outside_the_given_order_is_an_error_with_its_place():
         KnowledgeGraph.from_frames({"test": frame([("a", "r", "a"), ("a", "r", "z")])}, ["a"])
 
 
+@settings(deadline=None)
+@given(rows, st.booleans())
+def test_names_that_share_a_hash_get_ids_of_their_own(train, in_order):
+    """With a hash that tells only two names apart, other hashes are taken until all are told apart."""
+    exact = pl.Series.hash
+
+    def hash_few(series, seed=0, *_):
+        return exact(series, seed) % 2 if seed < 2 else exact(series, seed)
+
+    orders = [[*"abß_x", "d e"]] * 2 if in_order else []
+    with pytest.MonkeyPatch.context() as patch:
+        expected = KnowledgeGraph.from_frames({"train": frame(train)}, *orders)
+        patch.setattr(pl.Series, "hash", hash_few)
+        found = KnowledgeGraph.from_frames({"train": frame(train)}, *orders)
+    assert found.entities == expected.entities
+    assert found.relations == expected.relations
+    assert found.split("train").tolist() == expected.split("train").tolist()
+
+
+def test_a_name_that_stands_twice_in_the_given_order_is_an_error():
+    with pytest.raises(DataError, match="'a' stands twice, as number 0 and 2"):
+        KnowledgeGraph.from_frames({"test": frame([("a", "r", "b")])}, ["a", "b", "a"])
+
+
+def test_a_missing_name_is_an_error_with_its_place():
+    with pytest.raises(DataError, match="test: triple 2 has the head None"):
+        KnowledgeGraph.from_frames({"test": frame([("a", "r", "b"), (None, "r", "b")])})
+
+
 def test_splits_are_named_and_joined():
     graph = small()
     assert graph.triples().tolist() == [[0, 0, 1], [2, 0, 1]]
