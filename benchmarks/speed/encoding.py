@@ -5,6 +5,7 @@ Pictures are generated JPEGs of 500 × 375 pixels; `vit` has the shape of ViT-S/
 run: encoding alone (pictures ready, all cores), decoding and resizing alone (one core), and the whole job, which starts
 processes, decodes, encodes and writes parts. The ideal is 1 / (encoding + decoding / cores) seconds a picture. The
 share by processor time is the same ratio of seconds that the processor worked, which other programs disturb less.
+`pixels` stands beside its own threads decoding and nothing else, too, on all cores, before and after the whole job.
 `hog` and `minilm` (texts of 12 words) are timed in one process: items a second that one core works.
 """
 
@@ -106,6 +107,7 @@ def measure_pixels(paths: list[Path], folder: Path) -> dict[str, float | str]:
     """Time `pixels`: describing alone, decoding alone, and the whole job after fitting."""
     from pictokg.features.encoders import make_encoder
     from pictokg.features.encoders._picture import thumbnails
+    from pictokg.features.encoders.base import in_threads
 
     encoder = make_encoder("pixels")
     encoder.fit(paths)
@@ -115,7 +117,13 @@ def measure_pixels(paths: list[Path], folder: Path) -> dict[str, float | str]:
     small = Cost.of(partial(thumbnails, side=32, grey=False), thumbs, BATCH)
     both = Cost.of(encoder.encode, thumbs, len(thumbs))
     describing = Cost(max(both.clock - small.clock / cores(), 1e-9), max(both.processor - small.processor, 1e-9))
-    return whole(paths, encoder, folder / "table-pixels", describing, decoding)
+    decode = partial(thumbnails, side=32, grey=False)
+    before = Cost.of(partial(in_threads, decode, size=BATCH), paths, len(paths))
+    found = whole(paths, encoder, folder / "table-pixels", describing, decoding)
+    after = Cost.of(partial(in_threads, decode, size=BATCH), paths, len(paths))
+    threads = 2 / (before.clock + after.clock)
+    more = {"decoding_alone_images_per_second_all_cores": round(threads, 1)}
+    return found | more | {"share_of_decoding_alone_on_all_cores": round(found["images_per_second"] / threads, 3)}
 
 
 def measure_hog(paths: list[Path]) -> dict[str, float]:

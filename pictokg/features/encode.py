@@ -12,7 +12,7 @@ from pictokg.errors import DataError
 from pictokg.features import store
 from pictokg.features.align import Coverage
 from pictokg.features.encoders import spec_of
-from pictokg.features.encoders.base import MissingWeightsError, ReadsAhead
+from pictokg.features.encoders.base import MissingWeightsError
 from pictokg.features.parts import FITTING, JOINING, parts_of
 from pictokg.features.share import Share
 from pictokg.features.work import Skipped, Work
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pictokg.features.parts import Parts
     from pictokg.features.table import FeatureTable
 
-PART = 512  # items encoded between two writes
+PART = 512  # items encoded between two writes, of encoders that do not say it themselves
 SKIPPED, SHORTENED = "skipped.tsv", "shortened.tsv"
 
 
@@ -122,7 +122,7 @@ def encode(
 
 
 def _part_size(encoder: Encoder) -> int:
-    return encoder.part if isinstance(encoder, ReadsAhead) else PART
+    return getattr(encoder, "part", PART)
 
 
 def _is_stored(folder: Path, fingerprint: str) -> bool:
@@ -149,7 +149,7 @@ def _run(work: Work, folder: Path, fingerprint: str) -> float:
         if _is_stored(folder, fingerprint):  # another process was faster
             return 0.0
         with parts.alone(FITTING):
-            parts.begin(fingerprint)
+            parts.begin(f"{fingerprint}, {work.size} items a part")
             work.encoder = parts.fitted(work.encoder, work.items.by_name())
         start = time.perf_counter()
         work.fill(parts)

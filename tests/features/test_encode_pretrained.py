@@ -210,7 +210,7 @@ def test_a_rank_does_the_work_of_one_that_never_came(folder, weights, tmp_path):
 @pytest.mark.parametrize("spec", ["pixels:width=4,size=8", "alexnet"])
 @pytest.mark.usefixtures("small_parts")
 def test_ranks_in_threads_share_and_fit_once(folder, weights, tmp_path, monkeypatch, spec, ranks):
-    monkeypatch.setattr("pictokg.features.encode.PART", 2)
+    monkeypatch.setattr("pictokg.features.encoders.pixels.Pixels.part", 2)
     chosen = f"alexnet:{weights}" if spec == "alexnet" else spec
     made = {}
 

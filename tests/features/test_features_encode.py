@@ -16,6 +16,7 @@ from pictokg.features import encode as job
 from pictokg.features import store
 from pictokg.features.encode import encode
 from pictokg.features.encoders import load_encoder, make_encoder
+from pictokg.features.encoders.pixels import Pixels
 from pictokg.features.items import Items
 from pictokg.graph.vocabulary import Vocabulary
 
@@ -25,6 +26,7 @@ ENTITIES = Vocabulary([f"e{number}" for number in range(8)])
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     monkeypatch.setattr(job, "PART", 4)
+    monkeypatch.setattr(Pixels, "part", 4)
 
 
 @pytest.fixture
@@ -147,14 +149,26 @@ def test_an_interrupted_encoding_goes_on_where_it_was(pictures, tmp_path, stop_a
     assert [path.name for path in (tmp_path / "cut").iterdir()] == ["t"]
 
 
+def test_parts_of_another_size_are_not_taken_for_parts_of_this_one(pictures, tmp_path, monkeypatch):
+    items = items_of(pictures, tmp_path)
+    encode(items, make_encoder("pixels:width=4,size=8"), tmp_path / "whole" / "t")
+    with pytest.raises(KeyboardInterrupt):
+        encode(items, Counting(9), tmp_path / "cut" / "t")
+    monkeypatch.setattr(Pixels, "part", 6)
+    made = encode(items, make_encoder("pixels:width=4,size=8"), tmp_path / "cut" / "t")
+    assert made.encoded == 28
+    assert checksums(tmp_path / "cut" / "t") == checksums(tmp_path / "whole" / "t")
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pictokg.features import encode as job
 from pictokg.features.encoders import make_encoder
+from pictokg.features.encoders.pixels import Pixels
 from pictokg.features.items import Items
 from pictokg.graph.vocabulary import Vocabulary
-job.PART = 4
+Pixels.part = 4
 names = [f"e{number}" for number in range(8)]
 root = Path(sys.argv[1])
 found = {name: sorted((root / "images").glob(f"{name[1:]}-*.png")) for name in names}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERSION = 1  # of the numbers it makes; part of the fingerprint
 SAMPLE = 8_192  # pictures that it is fitted on, at most
 BATCH = 128  # thumbnails described together: their intermediate results fit into the cache
+PART = 2_048  # pictures between two writes: at the end of each, threads wait for the last one
 WEIGHTS = (1.0, 1.4, 0.7)  # of brightness, edges and colour: their standard deviations in the joint vector
 NOISE = 0.01  # standard deviation of a block that comes from rounding, and is not made larger
 GREYNESS = 2  # a pixel whose channels differ by no more than this is grey
@@ -54,6 +55,7 @@ class Pixels:
 
     name = "pixels"
     modality = "image"
+    part = PART
 
     def __init__(
         self,
