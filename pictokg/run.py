@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pictokg.assembly import build_model
+from pictokg.assembly import build_model, build_objective
 from pictokg.config import Config, configure
 from pictokg.errors import DataError, DataWarning
 from pictokg.files import write_text
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
     from pictokg.features.table import FeatureTable
     from pictokg.models.base import Model
+    from pictokg.prediction.sampler_attention import NoSamplerAttention, SamplerAttention
 
 PACKAGES = ("torch", "numpy", "polars", "scikit-learn", "pillow", "safetensors")
 
@@ -174,6 +175,13 @@ def load_run(folder: str | Path, *, device: str = "cpu", data: str | None = None
     tensors, _ = load_tensors(best_path(folder))
     load_parameters(model, tensors, best_path(folder))
     return Run(folder, config, dataset, model.to(device).eval())
+
+
+def attention_of(run: Run) -> SamplerAttention | NoSamplerAttention | None:
+    """The cross-modal attention that the run's sampler learned, or why it cannot be shown; None where it has none."""
+    from pictokg.prediction.sampler_attention import sampler_attention
+
+    return sampler_attention(run.folder, build_objective(run.config).sampler, run.model, run.data)
 
 
 def _source(data: Dataset) -> str:

@@ -36,7 +36,7 @@ def explain(
     """Say what the row, each picture and the words of both entities contributed to a fact's score."""
     from pictokg.errors import ConfigError
     from pictokg.prediction.reasons import explain as find_reasons
-    from pictokg.run import load_run
+    from pictokg.run import attention_of, load_run
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out writes a page and should end in .html; got {out}")
@@ -44,7 +44,8 @@ def explain(
     prepare(device, threads)
     trained = load_run(run, device=device, data=data)
     predictor = predictor_of(run, trained, newcomer)
-    found = find_reasons(predictor, (head, relation, tail), side=side, facts=nearest)
+    attention = attention_of(trained)
+    found = find_reasons(predictor, (head, relation, tail), side=side, facts=nearest, sampler=attention)
     if out is not None:
         from pictokg.report.reasons import write_reasons
 
@@ -71,6 +72,11 @@ def print_explanation(found: Explanation) -> None:
     for parts in (found.asked, found.given):
         screen.print()
         screen.print(table_of(parts))
+        if parts.sampler_attention:
+            screen.print()
+            screen.print(attention_table(parts))
+    if found.sampler_attention:
+        screen.print(f"\n{found.sampler_attention}")
     if found.facts:
         screen.print("\nnearest training facts")
     for fact in found.facts:
@@ -94,6 +100,26 @@ def table_of(parts: Parts) -> object:
     for one in parts.contributions:
         attention = "" if one.attention is None else f"{one.attention:.0%}"
         table.add_row(f"{one.share:+.0%}", f"{one.value:+.3f}", one.modality, one.key, attention)
+    return table
+
+
+def attention_table(parts: Parts) -> object:
+    """Make a table of the slots of one entity that the training sampler looked at most."""
+    from rich.table import Table
+
+    title = f"the sampler's attention to {named(parts.entity, parts.label)}"
+    table = Table(title=title, title_justify="left", box=None)
+    for column in ("independent", "guided", "what", "", "seen by"):
+        left = column in ("what", "", "seen by")
+        table.add_column(column, justify="left" if left else "right", overflow="fold")
+    for attention in parts.sampler_attention:
+        shown, rest = attention.foremost()
+        rows = [(one.independent, one.guided, one.key or "(empty slots)") for one in shown]
+        if rest:
+            more = sum(one.independent for one in rest), sum(one.guided for one in rest)
+            rows.append((*more, f"{len(rest)} more together"))
+        for independent, guided, key in rows:
+            table.add_row(f"{independent:.0%}", f"{guided:+.0%}", attention.modality, key, attention.by)
     return table
 
 

@@ -25,6 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the name the whole field uses)
 
+from pictokg.fusion.gather import gather
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
@@ -130,8 +132,8 @@ class Guidance:
         return Guidance(*(part.transpose(0, 1) for part in (self.pictures, self.words, self.gate)))
 
     def __getitem__(self, rows: Tensor) -> Guidance:
-        """Select relations."""
-        return Guidance(self.pictures[:, rows], self.words[:, rows], self.gate[:, rows])
+        """Select relations, of those for all entities."""
+        return Guidance(*(gather(part[0], rows).unsqueeze(0) for part in (self.pictures, self.words, self.gate)))
 
 
 class CrossModalAttention(nn.Module):

@@ -47,6 +47,48 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotWeight:
+    """A slot (a feature row of a picture, or of the words) as a sampler's attention weighs it; means over who looks.
+
+    Attributes:
+        key: which picture or sentence, as features name it; empty for all slots together that hold none.
+        independent: whatever the relation, 0 … 1; those of the slots sum to 1.
+        guided: under the relation, −1 … 1: of each that looks, its weight over the sum of its absolute weights.
+        independent_by, guided_by: the weights themselves, of each that looks; softmax(C) and G(r) ∘ C.
+        window: of a picture, (top, left, height, width) as fractions; None where the slot is no window.
+    """
+
+    key: str
+    independent: float
+    guided: float
+    independent_by: tuple[float, ...]
+    guided_by: tuple[float, ...]
+    window: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotAttention:
+    """How slots of one modality look at those of another.
+
+    Attributes:
+        modality: whose slots are looked at; slots: they, in the order of the features.
+        by: the modality whose slots look; by_keys: they; empty where an empty slot stands in for them.
+    """
+
+    modality: str
+    slots: tuple[SlotWeight, ...]
+    by: str
+    by_keys: tuple[str, ...]
+
+    def foremost(self, count: int = 8) -> tuple[list[SlotWeight], list[SlotWeight]]:
+        """The slots that are looked at most, as they stand, and the rest; all where there is hardly a rest."""
+        if len(self.slots) <= count + 1:
+            return list(self.slots), []
+        most = sorted(self.slots, key=lambda one: -(one.independent + abs(one.guided)))[:count]
+        return [one for one in self.slots if one in most], [one for one in self.slots if one not in most]
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """How the score divides among what is known of one entity.
 
@@ -57,6 +99,7 @@ class Parts:
         method: "exact" where the parts do not interact, so that each adds the same whatever else is known; "shapley"
             where they do: the mean of what each adds over all orders; "sampled": over some orders.
         contributions: largest first.
+        sampler_attention: of the training sampler to the entity's pictures and words; it has no part in the score.
     """
 
     entity: str
@@ -66,6 +109,7 @@ class Parts:
     score: float
     method: str
     contributions: tuple[Contribution, ...]
+    sampler_attention: tuple[SlotAttention, ...] = ()
 
     @property
     def difference(self) -> float:
@@ -97,6 +141,8 @@ class Explanation:
         asked, given: the parts of the answer and of the entity in the question.
         facts: training facts nearest to this one, nearest first.
         heat: how windows of pictures were looked at, or why they were not; empty where no picture counts.
+        sampler_attention: what the attention of the training sampler is, or why it is not shown; empty where the
+            sampler has none.
     """
 
     head: str
@@ -113,6 +159,7 @@ class Explanation:
     given: Parts
     facts: tuple[NearFact, ...]
     heat: str = ""
+    sampler_attention: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as `pictokg explain --json` prints it."""
@@ -128,7 +175,12 @@ def _parts(parts: Parts) -> dict[str, Any]:
     contributions = [
         _fields(one) | {"patches": [_fields(patch) for patch in one.patches]} for one in parts.contributions
     ]
-    return _fields(parts) | {"difference": parts.difference, "contributions": contributions}
+    attention = [_fields(one) | {"slots": [_fields(slot) for slot in one.slots]} for one in parts.sampler_attention]
+    return _fields(parts) | {
+        "difference": parts.difference,
+        "contributions": contributions,
+        "sampler_attention": attention,
+    }
 
 
 def _fields(value: Any) -> dict[str, Any]:

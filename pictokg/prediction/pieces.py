@@ -17,6 +17,8 @@ from pictokg.fusion.unseen import modalities_of, over, reads_structure
 from pictokg.prediction.newcomers import Guests, JoinedEncoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Bool, Float
 
     from pictokg.datasets.dataset import Dataset
@@ -158,6 +160,27 @@ class Pieces:
             return self._encoder.structure(torch.tensor([self.entity], device=self.model.device))
         guests = self._joined.guests
         return guests.told[[self._guest]] if guests.known[self._guest] else None
+
+
+def window_of(table: str, keys: Sequence[str], number: int) -> tuple[float, float, float, float]:
+    """Where the window of a picture's row lies, top, left, height and width as fractions; a whole picture's is all.
+
+    Args:
+        table: its name; `pixels` and `hog` have windows half as high and wide as the picture, others lie on a grid.
+        keys: of all rows of the picture; number: which of them.
+
+    >>> window_of("image-hf", ["a.png", "a.png#patch 0,0", "a.png#patch 0,1"], 2)
+    (0.0, 0.5, 1.0, 0.5)
+    """
+    places = [PLACE.search(key) for key in keys]
+    place = places[number]
+    if place is None:
+        return 0.0, 0.0, 1.0, 1.0
+    row, column = int(place[1]), int(place[2])
+    height, width = (1 + max(int(one[axis]) for one in places if one) for axis in (1, 2))
+    if table.startswith(("image-pixels", "image-hog")):
+        return row / (height + 1), column / (width + 1), 2 / (height + 1), 2 / (width + 1)
+    return row / height, column / width, 1 / height, 1 / width
 
 
 def _unit(rows: Tensor) -> Tensor:

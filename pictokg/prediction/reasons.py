@@ -18,21 +18,27 @@ from pictokg.errors import ConfigError
 from pictokg.graph.query import Query, Side
 from pictokg.prediction.covering import COVERED, GRID, LOOKS, PICTURES, WINDOWS, Covering, picture_of
 from pictokg.prediction.explanation import Contribution, Explanation, NearFact, Parts, Patch
-from pictokg.prediction.pieces import PLACE, Piece, Pieces
+from pictokg.prediction.pieces import Piece, Pieces, window_of
 from pictokg.prediction.probabilities import probabilities_of
 from pictokg.prediction.shares import divide
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pictokg.prediction.predictor import Predictor
+    from pictokg.prediction.sampler_attention import NoSamplerAttention, SamplerAttention
 
 Triple = tuple[str, str, str]
 BLOCK = 65_536  # training facts compared at a time
 
 
 @torch.no_grad()
-def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: int = 5) -> Explanation:
+def explain(
+    predictor: Predictor,
+    triple: Triple,
+    *,
+    side: str = "tail",
+    facts: int = 5,
+    sampler: SamplerAttention | NoSamplerAttention | None = None,
+) -> Explanation:
     """Explain the score that a fact has as the answer to a question.
 
     Args:
@@ -40,6 +46,7 @@ def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: 
         triple: head, relation, tail by name; the graph need not have it.
         side: which of "tail" and "head" was asked for; the other entity was given.
         facts: how many of the nearest training facts to list.
+        sampler: the attention of the sampler that chose what the model learned from, to show beside the reasons.
 
     Raises:
         ConfigError: a name that the graph does not have, with the nearest; another side.
@@ -51,7 +58,7 @@ def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: 
     question = _Question(predictor, ids, Side.TAIL if side == "tail" else Side.HEAD)
     score, rank = question.score_and_rank()
     asked, given = question.parts("asked"), question.parts("given")
-    return Explanation(
+    found = Explanation(
         *triple,
         side,
         score,
@@ -65,6 +72,7 @@ def explain(predictor: Predictor, triple: Triple, *, side: str = "tail", facts: 
         facts=near_facts(predictor, ids, facts),
         heat=question.heat,
     )
+    return sampler.beside(found, ids) if sampler is not None else found
 
 
 class _Question:
@@ -189,7 +197,7 @@ class _Question:
         values = divide(game, len(piece.rows)).shares
         table = whole.tables[piece.modality]
         return tuple(
-            _patch(table.name, [table.keys[row] for row in piece.rows], number, float(value))
+            Patch(*window_of(table.name, [table.keys[row] for row in piece.rows], number), float(value))
             for number, value in enumerate(values)
         )
 
@@ -197,19 +205,6 @@ class _Question:
 def _attention_to(piece: Piece, attention: dict[str, np.ndarray]) -> float | None:
     weights = attention.get(piece.modality)
     return None if weights is None else float(weights[list(piece.rows)].sum())
-
-
-def _patch(table: str, keys: Sequence[str], number: int, value: float) -> Patch:
-    """Where a row's window lies: on a grid, or for `pixels` and `hog` half as high and wide as the picture."""
-    places = [PLACE.search(key) for key in keys]
-    place = places[number]
-    if place is None:
-        return Patch(0.0, 0.0, 1.0, 1.0, value)
-    row, column = int(place[1]), int(place[2])
-    height, width = (1 + max(int(one[axis]) for one in places if one) for axis in (1, 2))
-    if table.startswith(("image-pixels", "image-hog")):
-        return Patch(row / (height + 1), column / (width + 1), 2 / (height + 1), 2 / (width + 1), value)
-    return Patch(row / height, column / width, 1 / height, 1 / width, value)
 
 
 def near_facts(predictor: Predictor, ids: tuple[int, int, int], count: int) -> tuple[NearFact, ...]:

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from pictokg.errors import ConfigError, DataWarning
 from pictokg.features.table import FeatureTable
 from pictokg.fusion.slots import SlotRows
-from pictokg.graph.query import Query
+from pictokg.graph.query import Query, Side
 from pictokg.sampling._drawing import known_among
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
     from pictokg.fusion.cross_modal import CrossModalAttention, Guidance, Independent
+    from pictokg.models.base import Model
 
 PAIRS = 1 << 15  # of a candidate and a relation, attended at once; what is inside is computed again backwards
 Unit = Callable[[Tensor], Tensor]
@@ -42,6 +43,22 @@ class StepPool:
     ids: Tensor
     static: Tensor
     entities: Independent
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How slots of one modality (queries) weigh those of the other (keys), for some entities.
+
+    Attributes:
+        independent: softmax(C), whatever the relation; a query's sum to 1, (n, queries, keys).
+        guided: G(r) ∘ C, not normalised, of either sign, (n, queries, keys).
+        queries: which slots look, (n, queries); keys: which of those looked at are filled, (n, keys).
+    """
+
+    independent: Float[Tensor, "n queries keys"]
+    guided: Float[Tensor, "n queries keys"]
+    queries: Bool[Tensor, "n queries"]
+    keys: Bool[Tensor, "n keys"]
 
 
 class CrossModalSampler(nn.Module, Sampler):
@@ -127,8 +144,36 @@ class CrossModalSampler(nn.Module, Sampler):
     def attend(self, ids: Tensor, structure: Tensor, context: Context, *, answers: bool = False) -> Independent:
         """Entities as far as no relation is needed; `answers` tells whether they are what candidates are held to."""
 
+    @abstractmethod
+    def directed(self, relation: Tensor, side: Side, context: Context) -> Tensor:
+        """The numbers by which `guide` tells relations apart that are asked for this side."""
+
+    @abstractmethod
+    def guide(self, relation: Tensor, model: Model) -> Guidance:
+        """Gates of relations, by the numbers that `directed` gives them."""
+
+    @abstractmethod
+    def looking(self, filled: Bool[Tensor, "n slots"]) -> Bool[Tensor, "n slots"]:
+        """The slots that look for an entity: the filled ones; where there is none, those that stand in for them."""
+
+    @torch.no_grad()
+    def look(self, ids: Tensor, relation: Tensor, side: Side, context: Context) -> tuple[Looks, Looks]:
+        """How the attention weighs entities' pictures, and their words, each entity (n,) under its relation (n,).
+
+        An entity is looked at as an answer on `side` is.
+        """
+        entities = self.attend(ids, self.static(ids, context).flatten(1), context, answers=True)
+        relations = self.guide(self.directed(relation, side, context), context.model).one_each()
+        shown, told = self.pictures(ids)[1], self.words(ids)[1]
+        at_pictures = entities.pictures.guided(relations.of_pictures).squeeze(1)
+        at_words = entities.words.guided(relations.words).squeeze(1)
+        return (
+            Looks(entities.pictures.weights, at_pictures, self.looking(told), shown),
+            Looks(entities.words.weights, at_words, self.looking(shown), told),
+        )
+
     def compare(
-        self, pool: StepPool, answer: Tensor, relation: Tensor, guidance: Callable[[Tensor], Guidance], context: Context
+        self, pool: StepPool, answer: Tensor, relation: Tensor, context: Context
     ) -> Float[Tensor, "3 batch pool"]:
         """How alike each candidate is to each question's answer, under its relation: pictures, words, structure.
 
@@ -137,7 +182,7 @@ class CrossModalSampler(nn.Module, Sampler):
         """
         wanted, row = torch.stack([relation, answer]).unique(dim=1, return_inverse=True)
         distinct, of_pair = wanted[0].unique_consecutive(return_inverse=True)
-        guided = guidance(distinct)
+        guided = self.guide(distinct, context.model)
         structure = self.static(wanted[1], context).flatten(1)
         anchors = self.attention(self.attend(wanted[1], structure, context, answers=True), guided[of_pair].one_each())
         alike = similarities(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pictokg.fusion.cross_modal import CrossModalAttention, Independent, Sizes, Slots
+from pictokg.fusion.cross_modal import CrossModalAttention, Guidance, Independent, Sizes, Slots
 from pictokg.graph.query import Query, Side, ask
 from pictokg.sampling._cross_modal import CrossModalSampler, answers_among, refuse_not_positive, wrong_relations
 from pictokg.sampling._gumbel import successive_draws
@@ -17,6 +17,8 @@ from pictokg.sampling.base import Context, Negatives, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
+
+    from pictokg.models.base import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,7 @@ class MMRNS(CrossModalSampler):
             return wrong_relations(query, self.negatives, context)
         assert query.relation is not None, "it is no relation query"
         pool = self.pool_of_step(context)
-        relations = context.model.relations
-        alike = self.compare(pool, answer, query.relation, lambda ids: self.attention.guide(relations(ids)), context)
+        alike = self.compare(pool, answer, self.directed(query.relation, query.side, context), context)
         known = answers_among(query, answer, pool.ids, context)
         logits = self.logits(alike, context.step)
         count = min(self.negatives, len(pool.ids))
@@ -158,6 +159,18 @@ class MMRNS(CrossModalSampler):
         """Rows of zeros where an entity has no picture or word, as in the released tables."""
         pictures, words = Slots(self.pictures(ids)[0]), Slots(self.words(ids)[0])
         return self.attention.independent(pictures, words, structure, norm_attention=not (answers and self.two_paths))
+
+    def directed(self, relation: Tensor, side: Side, context: Context) -> Tensor:
+        """Both sides share the relation's vector, as released."""
+        return relation
+
+    def guide(self, relation: Tensor, model: Model) -> Guidance:
+        """Gates of the model's relation vectors."""
+        return self.attention.guide(model.relations(relation))
+
+    def looking(self, filled: Tensor) -> Tensor:
+        """Every row of zeros, for an entity that has no other."""
+        return filled | ~filled.any(dim=1, keepdim=True)
 
     def unit(self, vectors: Tensor) -> Tensor:
         """Vectors over their norms, which are constants to the gradient, as released."""

@@ -120,8 +120,7 @@ class MMRNSPlus(CrossModalSampler):
             return wrong_relations(query, self.negatives, context)
         assert query.relation is not None, "it is no relation query"
         pool = self.pool_of_step(context)
-        relation = directed(query.relation, query.side, context.model.num_relations)
-        alike = self.compare(pool, answer, relation, lambda ids: self.guide(ids, context.model), context)
+        alike = self.compare(pool, answer, self.directed(query.relation, query.side, context), context)
         own, theirs = self.present(answer), self.present(pool.ids)
         both = own.unsqueeze(2) & theirs.unsqueeze(1)
         known = answers_among(query, answer, pool.ids, context)
@@ -188,6 +187,14 @@ class MMRNSPlus(CrossModalSampler):
         shown, told = (filled(slots, absent) for slots, absent in zip((shown, told), self.absent, strict=True))
         return self.attention.of_slots(shown, told, structure, others=self.other_gates(ids, context.model))
 
+    def directed(self, relation: Tensor, side: Side, context: Context) -> Tensor:
+        """The number of a relation seen from the slot that is asked for: r for tails, r + R for heads."""
+        return relation + context.model.num_relations if side is Side.HEAD else relation
+
+    def looking(self, filled: Tensor) -> Tensor:
+        """The learned slot, in the first place of an entity that has no other."""
+        return with_first(filled)
+
     def guide(self, relation: Tensor, model: Model) -> Guidance:
         """Gates of directed relations, as far as they share in the attention with the entity's other relations."""
         guidance = self.attention.guide(self.relation_vectors(model)[relation])
@@ -217,11 +224,6 @@ class MMRNSPlus(CrossModalSampler):
         return torch.cat([forward + self.direction[0], backward + self.direction[1]])
 
 
-def directed(relation: Tensor, side: Side, num_relations: int) -> Tensor:
-    """The number of a relation seen from the slot that is asked for: r for tails, r + R for heads."""
-    return relation + num_relations if side is Side.HEAD else relation
-
-
 def incident_relations(train: np.ndarray, entities: int, relations: int) -> tuple[np.ndarray, np.ndarray]:
     """The distinct directed relations of every entity: offsets (entities + 1), relations entity by entity."""
     head, relation, tail = train.astype(np.int64).T
@@ -234,11 +236,20 @@ def incident_relations(train: np.ndarray, entities: int, relations: int) -> tupl
 def filled(slots: Slots, absent: Tensor) -> Slots:
     """The slots, with `absent` in the first place of an entity that has none."""
     assert slots.mask is not None, "slots of a table have a mask"
-    empty = ~slots.mask.any(dim=1)
-    first = torch.zeros_like(slots.mask)
-    first[:, 0] = empty
-    rows = torch.where(first.unsqueeze(2), absent.to(slots.rows.dtype), slots.rows)
-    return Slots(rows, slots.mask | first)
+    mask = with_first(slots.mask)
+    rows = torch.where((mask & ~slots.mask).unsqueeze(2), absent.to(slots.rows.dtype), slots.rows)
+    return Slots(rows, mask)
+
+
+def with_first(mask: Bool[Tensor, "n slots"]) -> Bool[Tensor, "n slots"]:
+    """The mask, with the first place of those that have none.
+
+    >>> with_first(torch.tensor([[False, False], [True, False]])).tolist()
+    [[True, False], [True, False]]
+    """
+    first = torch.zeros_like(mask)
+    first[:, 0] = ~mask.any(dim=1)
+    return mask | first
 
 
 def most_alike(alike: Tensor, open_: Tensor, fraction: float) -> Bool[Tensor, "batch pool"]:

@@ -47,7 +47,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> dict[str, Any]:
     sampler = trainer.objective.sampler
     sampler.load_state(parts["sampler"])
     if isinstance(sampler, nn.Module):
-        sampler.load_state_dict(parts["sampler_module"])
+        load_parameters(sampler, parts["sampler_module"], path, of="sampler")
     trainer.context.epoch, trainer.context.step = notes["clock"]["epoch"], notes["clock"]["step"]
     return notes["progress"]
 
@@ -83,24 +83,25 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, 
     write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote; DataError when the file is missing or damaged."""
+def load_tensors(path: Path, only: tuple[str, ...] = ("",)) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote, or the tensors whose names begin so; DataError where it is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as handle:
             notes = {name: json.loads(value) for name, value in (handle.metadata() or {}).items()}
-            return {name: handle.get_tensor(name) for name in handle.keys()}, notes  # noqa: SIM118 - it is no dict
+            names = [name for name in handle.keys() if name.startswith(only)]  # noqa: SIM118 - it is no dict
+            return {name: handle.get_tensor(name) for name in names}, notes
     except (OSError, SafetensorError) as error:
         remedy = "train the run again, or copy the whole run folder anew"
         raise DataError(f"cannot be read as a checkpoint ({error})", file=path, remedy=remedy) from error
 
 
-def load_parameters(model: nn.Module, parameters: Mapping[str, Tensor], path: Path) -> None:
-    """Load parameters by name; DataError when they are those of another model."""
+def load_parameters(module: nn.Module, parameters: Mapping[str, Tensor], path: Path, *, of: str = "model") -> None:
+    """Load parameters by name; DataError when they are those of another model, or of what else the module is."""
     try:
-        model.load_state_dict(parameters)
+        module.load_state_dict(parameters)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         remedy = "the data or the options differ from those of the run; use the folder it was trained on"
-        raise DataError(f"the parameters do not fit the model: {reason}", file=path, remedy=remedy) from error
+        raise DataError(f"the parameters do not fit the {of}: {reason}", file=path, remedy=remedy) from error
