@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pictokg.fusion.gather import gather
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
@@ -55,4 +57,4 @@ def successive_draws(
         choices.append(soft @ fixed)
         blocked = blocked.index_put((rows, column), torch.ones_like(rows, dtype=torch.bool))
     drawn, choice = torch.stack(columns, dim=1), torch.stack(choices, dim=1)
-    return drawn, torch.stack(allowed, dim=1), vectors[drawn] + (choice - choice.detach()).to(vectors.dtype)
+    return drawn, torch.stack(allowed, dim=1), gather(vectors, drawn) + (choice - choice.detach()).to(vectors.dtype)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, pad
+from torch.nn.functional import pad
 
+from pictokg.fusion.gather import gather
 from pictokg.graph.query import Side
 from pictokg.kernels.formulas import SIMILARITIES
 from pictokg.models._factored import expect, similarity_of
@@ -27,9 +28,7 @@ def distinct(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
     def look_up(ids: Tensor) -> Tensor:
         once, place = each_once(ids)
-        rows = encode(once)
-        # not rows[place]: its backward pass adds up in no fixed order
-        return embedding(place, rows.flatten(1)).unflatten(-1, rows.shape[1:])
+        return gather(encode(once), place)
 
     return look_up
 
