@@ -86,6 +86,16 @@ def test_a_large_photograph_is_read_at_a_fraction_of_its_size_and_looks_the_same
     assert np.abs(shown - thumbnail(large, 32, grey=False)).mean() < 4
 
 
+def test_a_huge_file_is_not_read_at_once_and_gives_the_same(files, tmp_path, monkeypatch):
+    (tmp_path / "text.png").write_text("this is no picture")
+    items = [*files, tmp_path / "text.png", tmp_path / "absent.png"]
+    at_once = thumbnails(items, 32, grey=False)
+    monkeypatch.setattr("pictokg.features.encoders._picture.WHOLE", 0)
+    pixels, good, bad = thumbnails(items, 32, grey=False)
+    assert np.array_equal(pixels, at_once[0])
+    assert (good, bad) == at_once[1:]
+
+
 def test_bad_pictures_are_named_with_a_reason_and_the_others_still_come(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
     good = tmp_path / "good.png"

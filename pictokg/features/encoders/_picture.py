@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 WIDE = ("I", "F")  # modes, and beginnings of modes, with more than 8 bits a pixel
+WHOLE = 2**25  # bytes of a file that is read at once
 LONGEST = 200  # times as long as wide a picture may be: a line of pixels shows nothing, and grows when it is resized
 
 
@@ -79,11 +81,23 @@ def upright(item: Item, side: int, mode: str = "RGB") -> Image:
 
     if isinstance(item, Image.Image):
         return _as_seen(item, mode)
-    with Image.open(item) as picture:
+    with _opened(Path(item)) as picture:
         _refuse_bomb(picture)
         if side:
             picture.draft(mode, (2 * side, 2 * side))
         return _as_seen(picture, mode)
+
+
+def _opened(path: Path) -> Image:
+    """Open a picture file, read at once where it is not huge: threads wait for each other at every small read."""
+    from PIL import Image, UnidentifiedImageError
+
+    if path.stat().st_size > WHOLE:
+        return Image.open(path)
+    try:
+        return Image.open(BytesIO(path.read_bytes()))
+    except UnidentifiedImageError:
+        raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}") from None
 
 
 def attempt(make: Callable[[Item], Result], item: Item) -> Result | str:
