@@ -65,15 +65,16 @@ def serve(
 def open_service(runs: list[Path], device: str, threads: int) -> Service:
     """Load the runs; each is called by its folder's name."""
     import os
+    from functools import partial
 
-    from pictokg.run import load_run
+    from pictokg.run import attention_of, load_run
     from pictokg.serving.served import Served, Service
 
     prepare(device, 1)  # questions are answered side by side, each on one thread
     served = []
     for folder in runs:
         run = load_run(folder, device=device)
-        served.append(Served(_name(folder, runs), run.model, run.data, folder))
+        served.append(Served(_name(folder, runs), run.model, run.data, folder, partial(attention_of, run)))
     return Service.of(served, threads=threads or os.cpu_count() or 1)
 
 

@@ -80,6 +80,13 @@ class SlotAttention:
     by: str
     by_keys: tuple[str, ...]
 
+    def owners(self) -> dict[str, list[SlotWeight]]:
+        """The slots by what they are of: the file of a picture, "text"; "" for the empty ones."""
+        found: dict[str, list[SlotWeight]] = {}
+        for one in self.slots:
+            found.setdefault(one.key.partition("#")[0] if self.modality == "image" else one.key, []).append(one)
+        return found
+
     def foremost(self, count: int = 8) -> tuple[list[SlotWeight], list[SlotWeight]]:
         """The slots that are looked at most, as they stand, and the rest; all where there is hardly a rest."""
         if len(self.slots) <= count + 1:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from pictokg.files import write_text
 from pictokg.prediction.covering import picture_of
+from pictokg.prediction.explanation import Patch
 from pictokg.report.markup import cell, escape, figure, scrolling_table, section
 from pictokg.report.pictures import thumbnail
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
-    from pictokg.prediction.explanation import Contribution, Explanation, Parts, Patch
+    from pictokg.prediction.explanation import Contribution, Explanation, Parts, SlotAttention, SlotWeight
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2127; --page: #fff; --soft: #596270; --line: #dfe3e8; }
@@ -21,6 +22,7 @@ STYLE = """
 body { margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem); max-width: 60rem; background: var(--page);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
 p, small { color: var(--soft); } section { margin-top: 2.5rem; } h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; }
+h3 { margin-top: 2rem; font-size: 1rem; }
 table { width: 100%; border-collapse: collapse; } th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--line);
   text-align: left; } .figure { text-align: right; font-variant-numeric: tabular-nums; } .scroll { overflow-x: auto; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -56,6 +58,7 @@ def render(found: Explanation, data: Dataset) -> str:
     explanation = "Training facts of the same relation whose two entities have the most similar vectors."
     heat = f"<p>{escape(found.heat)}</p>" if found.heat else ""
     body = heat + "".join(_section(parts, data) for parts in (found.asked, found.given))
+    body += f"<p>{escape(found.sampler_attention)}</p>" if found.sampler_attention else ""
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
         f"<meta name='viewport' content='width=device-width, initial-scale=1'><style>{STYLE}</style></head>"
@@ -74,7 +77,35 @@ def _section(parts: Parts, data: Dataset) -> str:
     rows = [_row(one, parts.entity, largest, data) for one in parts.contributions]
     header = (_unseen("picture"), "what", "share", "adds", _unseen("bar"))
     table = scrolling_table(f"Contributions of {parts.entity}", header, rows, figures=[2, 3]) if rows else ""
-    return section(f"{role}: {_named(parts.entity, parts.label)}", explanation, table)
+    return section(f"{role}: {_named(parts.entity, parts.label)}", explanation, table, _attention(parts, data))
+
+
+def _attention(parts: Parts, data: Dataset) -> str:
+    """The pictures and sentences that the training sampler looked at, each picture with its windows."""
+    rows = [
+        _slot_row(attention, key, slots, heat_map(picture_of(key, parts.entity, data), _windows(slots), key))
+        for attention in parts.sampler_attention
+        for key, slots in attention.owners().items()
+    ]
+    if not rows:
+        return ""
+    header = (_unseen("picture"), "what", "independent", "guided", "seen by")
+    table = scrolling_table(f"What the sampler looked at of {parts.entity}", header, rows, figures=[2, 3])
+    return (
+        "<h3>What the sampler looked at</h3><p>Whatever the relation (independent, of 100%), and under it (guided, of"
+        f" either sign). Windows show the guided weights.</p>{table}"
+    )
+
+
+def _slot_row(attention: SlotAttention, key: str, slots: list[SlotWeight], picture: str) -> str:
+    name = attention.modality if key == attention.modality else f"{attention.modality}: {key or 'empty slots'}"
+    independent, guided = sum(one.independent for one in slots), sum(one.guided for one in slots)
+    weights = cell(f"{independent:.0%}") + cell(f"{guided:+.0%}".replace("-", "−"))
+    return f"<tr><td>{picture}</td><td>{escape(name)}</td>{weights}<td>{escape(attention.by)}</td></tr>"
+
+
+def _windows(slots: list[SlotWeight]) -> tuple[Patch, ...]:
+    return tuple(Patch(*one.window, one.guided) for one in slots if one.window is not None)
 
 
 def _unseen(words: str) -> str:

@@ -36,7 +36,8 @@ async def _explain(request: Request, asked: schema.AskedWhy) -> schema.Reasons:
 
     def work() -> schema.Reasons:
         triple = (asked.head, asked.relation, asked.tail)
-        found = explain(run.predictor, triple, side=asked.side, facts=asked.facts).as_json()
+        attention = run.sampler_attention
+        found = explain(run.predictor, triple, side=asked.side, facts=asked.facts, sampler=attention).as_json()
         for side in ("asked", "given"):
             found[side] = _with_pictures(run, found[side])
         labels = {
@@ -50,14 +51,19 @@ async def _explain(request: Request, asked: schema.AskedWhy) -> schema.Reasons:
 
 
 def _with_pictures(run: Served, parts: dict[str, Any]) -> dict[str, Any]:
-    """Say by number which picture a contribution is about; /images gives it by this number."""
+    """Say by number which picture a contribution or a slot is about; /images gives it by this number."""
     paths = run.data.pictures.get(parts["entity"], ())
-    contributions = []
-    for one in parts["contributions"]:
-        number = picture_number(one["key"], paths) if one["modality"] == "image" else None
-        key = "" if one["modality"] == "image" else one["key"]  # a path is nobody's business
-        contributions.append({**one, "key": key, "picture": number})
-    return {**parts, "pictures": len(paths), "contributions": contributions}
+    contributions = [{**one, **_place(one["modality"], one["key"], paths)} for one in parts["contributions"]]
+    attention = [
+        {**one, "slots": [{**slot, **_place(one["modality"], slot["key"], paths)} for slot in one["slots"]]}
+        for one in parts["sampler_attention"]
+    ]
+    return {**parts, "pictures": len(paths), "contributions": contributions, "sampler_attention": attention}
+
+
+def _place(modality: str, key: str, paths: Sequence[Path]) -> dict[str, Any]:
+    """Which picture a key names, by number, or which words: a path is nobody's business."""
+    return {"key": "", "picture": picture_number(key, paths)} if modality == "image" else {"key": key, "picture": None}
 
 
 def picture_number(key: str, paths: Sequence[Path]) -> int | None:

@@ -263,6 +263,26 @@ class ContributionOut(BaseModel):
     patches: list[PatchOut]
 
 
+class SlotOut(BaseModel):
+    """A feature row of an entity as the attention of the run's sampler weighed it."""
+
+    key: str
+    picture: Annotated[int | None, Field(description="Which of its pictures this is of, where it is of one.")]
+    window: Annotated[
+        tuple[float, float, float, float] | None, Field(description="Of the picture: top, left, height and width.")
+    ]
+    independent: Annotated[float, Field(description="Whatever the relation; the slots' sum to 1.")]
+    guided: Annotated[float, Field(description="Under the relation, from -1 to 1.")]
+
+
+class SlotAttentionOut(BaseModel):
+    """How the run's sampler looked at an entity's slots of one modality, through those of another."""
+
+    modality: str
+    by: str
+    slots: list[SlotOut]
+
+
 class PartsOut(BaseModel):
     """How the score divides among what is known of one entity."""
 
@@ -275,6 +295,9 @@ class PartsOut(BaseModel):
     difference: Annotated[float, Field(description="What the contributions sum to.")]
     method: str
     contributions: list[ContributionOut]
+    sampler_attention: Annotated[
+        list[SlotAttentionOut], Field(description="What training looked at; it has no part in the score.")
+    ]
 
 
 class NearFactOut(BaseModel):
@@ -305,6 +328,10 @@ class Reasons(BaseModel):
     given: PartsOut
     facts: list[NearFactOut]
     heat: Annotated[str, Field(description="How windows of pictures were looked at, or why they were not.")]
+    sampler_attention: Annotated[
+        str,
+        Field(description="What the attention of the run's sampler is, or why it is not shown; empty: it has none."),
+    ]
 
 
 class AskedFacts(Asked):

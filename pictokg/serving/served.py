@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
     from pictokg.graph.graph import KnowledgeGraph
     from pictokg.models.base import Model
+    from pictokg.prediction.sampler_attention import NoSamplerAttention, SamplerAttention
+
+    Attention = SamplerAttention | NoSamplerAttention
 
 
 class Served:
@@ -36,10 +39,18 @@ class Served:
         name: what requests call it.
         model: trained; data: the graph it was trained on.
         folder: of the run, where there is one: what belongs to it is kept there.
+        attention: loads what the run's sampler looked at, when it is first asked for; it may have none.
     """
 
-    def __init__(self, name: str, model: Model, data: Dataset, folder: Path | None = None) -> None:
-        self.name, self.model, self.data, self.folder = name, model, data, folder
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        data: Dataset,
+        folder: Path | None = None,
+        attention: Callable[[], Attention | None] = lambda: None,
+    ) -> None:
+        self.name, self.model, self.data, self.folder, self._attention = name, model, data, folder, attention
         graph = data.graph
         self.predictor = Predictor(model, data)
         if folder is not None:
@@ -70,6 +81,11 @@ class Served:
         longer = copy(self.types)
         longer.num_entities = graph.num_entities
         return longer
+
+    @cached_property
+    def sampler_attention(self) -> Attention | None:
+        """What the run's sampler looked at; its feature tables are in memory from now on."""
+        return self._attention()
 
     @cached_property
     def reception(self) -> Reception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pictokg.prediction.newcomers import Reception
 from pictokg.prediction.predictor import Predictor
 from pictokg.prediction.reasons import explain
 from pictokg.prediction.sampler_attention import SamplerAttention, Slots, weighed
+from pictokg.report.reasons import render
 from pictokg.sampling._cross_modal import Looks
 from pictokg.sampling.mmrns import MMRNS
 from pictokg.sampling.mmrns_plus import MMRNSPlus
@@ -159,3 +161,23 @@ def test_of_a_checkpoint_only_what_is_wanted_is_read(tmp_path):
     assert set(load_tensors(tmp_path / "file")[0]) == set(whole)
     some, notes = load_tensors(tmp_path / "file", ("model/b", "sampler/"))
     assert (set(some), notes) == ({"model/b", "sampler/a"}, {"note": 1})
+
+
+def test_the_page_shows_slots_by_picture_with_their_windows(data):
+    slotted = with_slots(data)
+    keys = [f"<b>/{row // 2}.png#patch 0,{row % 2}" for row in range(len(slotted.tables["image"].values))]
+    slotted = slotted.with_table("image", replace(slotted.tables["image"], keys=keys))
+    attention = attention_of(MMRNSPlus, slotted)
+    predictor = Predictor(attention.context.model, slotted)
+    page = render(explain(predictor, ("e1", "r1", "e5"), sampler=attention), slotted)
+    assert page.count("What the sampler looked at</h3>") == 2
+    assert "no part in the score" in page
+    assert "<b>" not in page
+    (pictures, _), (others, _) = attention.of(5, 1, Side.TAIL), attention.of(1, 1, Side.HEAD)
+    assert page.count("<title>") - 1 == len(pictures.slots) + len(others.slots)  # a window each
+    for owner, slots in pictures.owners().items():
+        guided = f"{sum(slot.guided for slot in slots):+.0%}".replace("-", "−")
+        independent = f"{sum(slot.independent for slot in slots):.0%}"
+        row = f"image: {escape(owner)}</td><td class='figure'>{independent}</td><td class='figure'>{guided}</td>"
+        assert row in page
+    assert "What the sampler looked at" not in render(explain(predictor, ("e1", "r1", "e5")), slotted)

@@ -78,6 +78,12 @@ class Live:
 
 
 @pytest.fixture(scope="module")
+def on_a_port() -> type[Live]:
+    """For services that a test makes itself."""
+    return Live
+
+
+@pytest.fixture(scope="module")
 def live(served: list[Served]) -> Iterator[str]:
     with Live(make_app(Service.of(served), hosts=["127.0.0.1", "localhost"])) as address:
         yield address

@@ -27,6 +27,7 @@ function reasons(found, run) {
     h("p", { class: "note" }, facts.filter(Boolean).join(" · ")),
     h("div", { class: "sides" }, side(found.asked, "The answer", run), side(found.given, "The question", run)),
     found.heat ? h("p", { class: "note" }, found.heat) : null,
+    looks(found, run),
     found.facts.length ? [h("h3", {}, "Known facts most like it"), h("ul", { class: "like" }, found.facts.map((fact) => h("li", {}, `${fact.head_label} `, h("small", {}, relation), ` ${fact.tail_label}`, h("span", { class: "figure" }, `${Math.round(fact.similarity * 100)} % alike`))))] : null,
   ];
 }
@@ -39,13 +40,57 @@ function side(parts, title, run) {
   const heated = parts.contributions.filter((one) => one.picture !== null && one.picture !== undefined).slice(0, 4);
   return h("section", { class: "side" },
     h("h3", {}, title, ": ", h("span", {}, parts.label)),
-    heated.length ? h("div", { class: "heats" }, heated.map((one) => heat(entity, one, most, run))) : null,
+    heated.length ? h("div", { class: "heats" }, heated.map((one) => heat(entity, one, one.attention === null ? signed(one.value) : `${signed(one.value)} · attention ${percent(one.attention)}`, run))) : null,
     shown.length
       ? h("ul", { class: "parts" }, shown.map((one) => bar(words(one), one.value, most)), parts.contributions.length > 8 ? bar(`${parts.contributions.length - 8} more together`, rest, most) : null)
       : h("p", {}, "Nothing but its learned vector counts here."),
     h("p", { class: "note" }, `Together ${signed(parts.difference)} on a score of ${number(parts.baseline)} with nothing known of it`, parts.method === "sampled" ? ", estimated." : "."));
 }
 
+// What the sampler of the training looked at, which is no reason: it stands apart, and says so.
+function looks(found, run) {
+  if (!found.sampler_attention) return null;
+  const seen = [found.asked, found.given].filter((parts) => parts.sampler_attention.length);
+  return [
+    h("h3", {}, "What the sampler looked at"),
+    seen.length ? h("div", { class: "sides" }, seen.map((parts) => look(parts, run))) : null,
+    h("p", { class: "note" }, found.sampler_attention),
+  ];
+}
+
+function look(parts, run) {
+  const entity = { name: parts.entity, label: parts.label, pictures: parts.pictures };
+  const slots = parts.sampler_attention.flatMap(owners).sort((one, other) => other.weight - one.weight);
+  const pictures = slots.filter((one) => one.picture !== null).slice(0, 4);
+  const shown = slots.slice(0, 8);
+  if (slots.length > 8) shown.push(together(`${slots.length - 8} more together`, null, slots.slice(8)));
+  return h("section", { class: "side" },
+    h("h3", {}, h("span", {}, parts.label)),
+    pictures.length ? h("div", { class: "heats" }, pictures.map((one) => heat(entity, one, signedShare(one.guided), run))) : null,
+    h("table", { class: "looks" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "seen"), h("th", { scope: "col" }, "in general"), h("th", { scope: "col" }, "by this relation"))),
+      h("tbody", {}, shown.map((one) => h("tr", {}, h("th", { scope: "row" }, one.label), h("td", {}, share(one.independent)), h("td", {}, signedShare(one.guided)))))));
+}
+
+// The slots of one picture together, its windows as heat; sentences each by itself.
+function owners(attention) {
+  const found = new Map();
+  for (const slot of attention.slots) {
+    const label = slot.picture !== null ? `picture ${slot.picture + 1}` : KINDS[slot.key] ?? (slot.key || "empty slots");
+    found.set(label, [...(found.get(label) ?? []), slot]);
+  }
+  return [...found].map(([label, slots]) => together(label, slots[0].picture, slots));
+}
+
+function together(label, picture, slots) {
+  const sum = (name) => slots.reduce((total, slot) => total + slot[name], 0);
+  const windows = slots.filter((slot) => slot.window).map((slot) => ({ top: slot.window[0], left: slot.window[1], height: slot.window[2], width: slot.window[3], value: slot.guided }));
+  const [independent, guided] = [sum("independent"), sum("guided")];
+  return { label, picture, independent, guided, weight: independent + Math.abs(guided), patches: windows };
+}
+
+const share = (value) => `${Math.round(value * 100)} %`;
+const signedShare = (value) => `${value < 0 ? "−" : "+"}${share(Math.abs(value))}`;
 const signed = (value) => `${value < 0 ? "−" : "+"}${number(Math.abs(value))}`;
 
 function words(one) {
@@ -60,8 +105,8 @@ function bar(label, value, most) {
 }
 
 // Warm where a window of the picture speaks for the answer, cold where it speaks against it.
-function heat(entity, one, most, run) {
-  const words = `Picture ${one.picture + 1} of ${entity.label}, ${signed(one.value)}`;
+function heat(entity, one, caption, run) {
+  const words = `Picture ${one.picture + 1} of ${entity.label}, ${caption}`;
   const canvas = h("canvas", { width: 256, height: 256, "aria-hidden": "true" });
   const strongest = Math.max(...one.patches.map((patch) => Math.abs(patch.value)), 1e-9);
   const brush = canvas.getContext("2d");
@@ -71,5 +116,5 @@ function heat(entity, one, most, run) {
     brush.fillRect(Math.floor(patch.left * 256), Math.floor(patch.top * 256), Math.ceil(patch.width * 256), Math.ceil(patch.height * 256));
   }
   const frame = h("span", { class: "heat" }, image(entity, { number: one.picture, alt: words, run }), canvas);
-  return h("figure", {}, frame, h("figcaption", {}, signed(one.value), one.attention === null ? "" : ` · attention ${percent(one.attention)}`));
+  return h("figure", {}, frame, h("figcaption", {}, caption));
 }
