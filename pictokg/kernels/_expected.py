@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pictokg.kernels._similarities import ZERO
 from pictokg.kernels.compiled import compiled
 from pictokg.kernels.formulas import COMPOSITIONS
 
@@ -45,42 +44,24 @@ def expect_block(kind, asked, expected, span):
 
 
 @compiled
-def anchor_block(kind, asked, gradient, by_anchor, span):
-    """The gradients of anchors (B, d), from those of what was expected."""
-    r, g, width = asked.relations, gradient, gradient.shape[1]
+def pull_block(kind, asked, gradient, by_anchor, span):
+    """From the gradients of what was expected, those of anchors (B, d), and in their place those of relations."""
+    a, r, width = asked.entities, asked.relations, gradient.shape[1]
     half = width // 2
     for b in range(span[0], span[1]):
-        k, s = asked.relation[b], asked.sign[b]
+        i, k, s = asked.anchor[b], asked.relation[b], asked.sign[b]
         if kind == SUM:
             for j in range(width):
-                by_anchor[b, j] = g[b, j]
+                g = gradient[b, j]
+                by_anchor[b, j], gradient[b, j] = g, s * g
         elif kind == PRODUCT:
             for j in range(width):
-                by_anchor[b, j] = g[b, j] * r[k, j]
+                g = gradient[b, j]
+                by_anchor[b, j], gradient[b, j] = g * r[k, j], g * a[i, j]
         else:
             for j in range(half):
-                by_anchor[b, j] = g[b, j] * r[k, j] + s * g[b, half + j] * r[k, half + j]
-                by_anchor[b, half + j] = g[b, half + j] * r[k, j] - s * g[b, j] * r[k, half + j]
-
-
-@compiled
-def relation_block(kind, asked, gradient, by_relation, places, span):
-    """The gradients of relations (R, d), each added up over its questions in one order."""
-    a, g, width = asked.entities, gradient, gradient.shape[1]
-    half, out = width // 2, np.empty(width, np.float32)
-    for u in range(span[0], span[1]):
-        out[:] = ZERO
-        for place in range(places.starts[u], places.starts[u + 1]):
-            b = places.question[place]
-            i, s = asked.anchor[b], asked.sign[b]
-            if kind == SUM:
-                for j in range(width):
-                    out[j] += s * g[b, j]
-            elif kind == PRODUCT:
-                for j in range(width):
-                    out[j] += g[b, j] * a[i, j]
-            else:
-                for j in range(half):
-                    out[j] += g[b, j] * a[i, j] + g[b, half + j] * a[i, half + j]
-                    out[half + j] += s * (g[b, half + j] * a[i, j] - g[b, j] * a[i, half + j])
-        by_relation[places.entities[u]] = out
+                g, h = gradient[b, j], gradient[b, half + j]
+                by_anchor[b, j] = g * r[k, j] + s * h * r[k, half + j]
+                by_anchor[b, half + j] = h * r[k, j] - s * g * r[k, half + j]
+                gradient[b, j] = g * a[i, j] + h * a[i, half + j]
+                gradient[b, half + j] = s * (h * a[i, j] - g * a[i, half + j])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 
 import torch
@@ -17,12 +18,38 @@ def run(tasks: Sequence[Task]) -> None:
 
     Which thread runs a task is left to chance, so a task must write where no other does.
     """
-    threads = min(torch.get_num_threads(), len(tasks))
     queue = iter(tasks)  # taking the next item of a list's iterator is atomic
-    helpers = [_pool(threads - 1, os.getpid()).submit(_drain, queue) for _ in range(threads - 1)]
+    helpers = _start(lambda: _drain(queue), len(tasks))
     _drain(queue)
     for helper in helpers:
-        helper.result()
+        if not helper.cancel():  # one that has not woken up yet has nothing left to do
+            helper.result()
+
+
+def together(job: Callable[..., bool], *arguments: object) -> None:
+    """Let all threads call a job that shares its work out by itself, until it says that it is over.
+
+    It says False where it has waited for others in vain, and goes on when it is called again.
+    """
+
+    def take_part() -> None:
+        while not job(*arguments):
+            time.sleep(0)  # whoever is waited for may need this core
+
+    helpers = _start(take_part, torch.get_num_threads())
+    while not job(*arguments):
+        for helper in helpers:
+            if helper.done():
+                helper.result()  # what it died of
+        time.sleep(0)
+    for helper in helpers:
+        helper.cancel()
+
+
+def _start(task: Task, most: int) -> list[Future[object]]:
+    """Give a task to all threads beside this one, of which `most` with this one can be used."""
+    threads = min(torch.get_num_threads(), most)
+    return [_pool(threads - 1, os.getpid()).submit(task) for _ in range(threads - 1)]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The step without autograd over candidates: scores, loss, gradients and the optimiser's step of entity rows in one.
+"""The step without autograd over candidates: scores, loss, gradients and the optimiser's step of entity rows.
 
 It is taken when entities are plain rows and scoring function, loss, sampler and optimiser each declare that they can.
 """
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from pictokg.errors import ConfigError
-from pictokg.graph.query import Query
-from pictokg.kernels.formulas import LOSSES, SIMILARITIES, Formula
+from pictokg.graph.query import Query, Side
+from pictokg.kernels.formulas import COMPOSITIONS, LOSSES, SIMILARITIES, Formula
 from pictokg.kernels.questions import Questions, Step
 from pictokg.models._factored import similarity_of
-from pictokg.training.expected import ByAutograd, expecting
+from pictokg.training.expected import ByAutograd
 from pictokg.training.factors import factors_of
 from pictokg.training.row_adagrad import first_sums
 
@@ -52,14 +52,18 @@ def fuse(model: Model, objective: Objective, optimisers: Optimisers, options: Tr
     reason = why_not(model, objective, optimisers, options)
     if reason and options.lock_free:
         raise ConfigError(f"lock_free needs the fused training step, which {reason} rules out; set lock_free=false")
-    return None if reason else FusedStep(model, objective, optimisers, lock_free=options.lock_free)
+    if reason:
+        return None
+    closed = model.scoring.composition == "turn" or model.scoring.composition in COMPOSITIONS
+    kind = WholeStep if closed and objective.regulariser is None else FusedStep  # penalties need autograd
+    return kind(model, objective, optimisers, lock_free=options.lock_free)
 
 
 class FusedStep:
     """Steps of one model, each in two halves: `loss`, which leaves gradients behind, and `move`, which uses them up.
 
     `lock_free` moves candidates in the first half already, without waiting for other threads (see `kernels`).
-    Relations, and whatever else has parameters, only get gradients (see `expected`), and move with the optimisers.
+    Relations, and whatever else has parameters, only get gradients, by autograd, and move with the optimisers.
     """
 
     def __init__(self, model: Model, objective: Objective, optimisers: Optimisers, *, lock_free: bool = False) -> None:
@@ -69,13 +73,11 @@ class FusedStep:
         self._model, self._objective, self._optimisers = model, objective, optimisers
         table = model.encoder.structure.weight
         self._own, self._shared = (Hurried if lock_free else Independent)(table), Shared(table)
-        self._expecting = expecting(model, penalised=objective.regulariser is not None)
+        self._expecting = ByAutograd(model)
 
     def loss(self, triples: Tensor, context: Context, factor: float) -> Tensor:
         """The loss of a batch of triples, as `training_loss` has it; `factor` is that of the learning rate."""
-        sampler = self._objective.sampler
-        asked = sampler.questions(triples, context)
-        drawn = [(query, answer, sampler(query, answer, context)) for query, answer in asked]
+        drawn = self._draw(triples, context)
         expected = self._expecting([query for query, _, _ in drawn])
         penalties = self._penalties(drawn)
         questions = questions_of(drawn, expected.detach())
@@ -92,17 +94,70 @@ class FusedStep:
         self._work.move(self._asked, self._gradients)
         return self._asked.touched
 
+    def _draw(self, triples: Tensor, context: Context) -> list[Drawn]:
+        """Questions and negatives, a group for each side."""
+        sampler = self._objective.sampler
+        asked = sampler.questions(triples, context)
+        return [(query, answer, sampler(query, answer, context)) for query, answer in asked]
+
     def _penalties(self, drawn: list[Drawn]) -> list[Tensor]:
         """What the regulariser says of each group of questions."""
         regulariser, total = self._objective.regulariser, sum(len(query) for query, _, _ in drawn)
         if regulariser is None:
             return []
-        assert isinstance(self._expecting, ByAutograd), "penalties need autograd"
         rows = self._expecting.rows
         return [
             regulariser(factors_of(self._model, query, answer, negatives, rows)) * len(query) / total
             for query, answer, negatives in drawn
         ]
+
+
+class WholeStep(FusedStep):
+    """As `FusedStep`, for scoring functions whose `composition` kernels know: `loss` does it all, without autograd.
+
+    Rows of entities and relations move unless the loss is no number. Phases of relations ("turn") are given as their
+    cosines and sines, and only get gradients.
+    """
+
+    def __init__(self, model: Model, objective: Objective, optimisers: Optimisers, *, lock_free: bool = False) -> None:
+        from pictokg.kernels.whole import Whole
+
+        super().__init__(model, objective, optimisers, lock_free=lock_free)
+        self._turns = model.scoring.composition == "turn"
+        self._table = model.encoder.structure.weight
+        composition = "complex" if self._turns else model.scoring.composition
+        self._whole = Whole(self._table, composition, lock_free=lock_free)
+
+    def loss(self, triples: Tensor, context: Context, factor: float) -> Tensor:
+        """As `FusedStep.loss`; rows have moved."""
+        from pictokg.kernels.whole import Composed, Moving
+
+        drawn, table, weight = self._draw(triples, context), self._table, self._model.relations.weight
+        direct = [self._model.direct(query) for query, _, _ in drawn]
+        anchor, relation = torch.cat([ids for ids, _, _ in direct]), torch.cat([kinds for _, kinds, _ in direct])
+        sign = torch.cat([torch.full((len(ids),), 1.0 if side is Side.TAIL else -1.0) for ids, _, side in direct])
+        relations = target = weight.detach()
+        if self._turns:
+            relations = torch.cat([relations.cos(), relations.sin()], dim=1)
+            target, step = torch.zeros_like(relations), Step("gradient", 0.0, table.new_empty(0, 0))
+        else:
+            step = step_of(weight, self._optimisers, factor)
+        questions = questions_of(drawn, table.new_empty(len(anchor), table.shape[1]))
+        answered = self._whole.step(
+            Composed(anchor, relation, sign, relations),
+            questions,
+            formula_of(self._model, self._objective, drawn),
+            Moving(step_of(table, self._optimisers, factor), step, target),
+        )
+        if self._turns:  # d(cos, sin) = (−sin, cos)
+            (cosine, sine), (real, imaginary) = relations.chunk(2, dim=1), target.chunk(2, dim=1)
+            weight.grad = imaginary * cosine - real * sine
+        self._touched = answered.touched
+        return answered.loss.mean()
+
+    def move(self) -> Tensor:
+        """The entities touched."""
+        return self._touched
 
 
 def questions_of(drawn: list[Drawn], expected: Tensor) -> Questions:

@@ -159,7 +159,7 @@ class Trainer:
             self.context.generator.manual_seed(seed)
             order = torch.randperm(len(self.triples), generator=self.context.generator).to(self.triples.device)
             for number, rows in enumerate(order.split(self.options.batch_size), start=1):
-                loss = self._step(self.triples[rows])
+                loss = self._step(self.triples.index_select(0, rows))
                 total += loss * len(rows)
                 self.on_batch(min(number * self.options.batch_size, len(order)))
         self.context.epoch += 1
