@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pictokg.errors import ConfigError, DataWarning
 from pictokg.features.table import FeatureTable
+from pictokg.fusion.gather import gather
 from pictokg.fusion.slots import SlotRows
 from pictokg.graph.query import Query, Side
 from pictokg.sampling._drawing import known_among
@@ -188,7 +189,7 @@ class CrossModalSampler(nn.Module, Sampler):
         alike = similarities(
             self.attention, pool.entities, guided, tuple(self.unit(z.squeeze(1)) for z in anchors), of_pair, self.unit
         )
-        return alike[:, row]
+        return gather(alike.transpose(0, 1), row).transpose(0, 1)
 
     def unit(self, vectors: Tensor) -> Tensor:
         """Vectors over their norms, so that a product of two is their cosine."""
