@@ -250,15 +250,11 @@ def hurried_block(formula, batch, step, span):
         batch.loss[b] = slopes(formula, scores, weight, slope)
         gradient[:] = ZERO
         for k in range(last + 1):
-            pulled = over_distance(kind, slope[k], scores[k])
-            if pulled != ZERO:
-                pull_one(kind, pulled, x, batch.table, batch.candidates[b, k], pull)
-                if kind == DOT:
-                    for j in range(len(x)):
-                        gradient[j] += pulled * batch.table[batch.candidates[b, k], j]
-                else:
-                    for j in range(len(x)):
-                        gradient[j] -= pull[j]
+            slope[k] = over_distance(kind, slope[k], scores[k])
+        pull_question(kind, batch, b)
+        for k in range(last + 1):
+            if slope[k] != ZERO:
+                pull_one(kind, slope[k], x, batch.table, batch.candidates[b, k], pull)
                 move(step.rule, step.rate, step.target, batch.candidates[b, k], pull, step.sums)
 
 

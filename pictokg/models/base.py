@@ -128,10 +128,9 @@ class Model(nn.Module):
     def constrain(self, entities: Tensor, relations: Tensor) -> None:
         """Apply the norm constraints of the scoring function to touched rows."""
         self.encoder.constrain(entities, self.scoring.constrain_entities)
-        rows = self.relations.weight[relations]
-        allowed = self.scoring.constrain_relations(rows)
-        if allowed is not rows:
-            self.relations.weight[relations] = allowed
+        nothing = self.relations.weight[:0]
+        if self.scoring.constrain_relations(nothing) is not nothing:  # else gathering rows would be for nothing
+            self.relations.weight[relations] = self.scoring.constrain_relations(self.relations.weight[relations])
 
     def touched_relations(self, triples: Tensor) -> Tensor:
         """Rows of the relation table that questions about these triples may use."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from pictokg.errors import ConfigError
@@ -30,8 +32,15 @@ class Uniform(Sampler):
         """Draw ids (B, K), or (K,) when all of the batch share them."""
         if self.shared and self.chunk:
             sets = draw(query, (-(-len(query) // self.chunk), self.negatives), context)
-            return Negatives(sets.repeat_interleave(self.chunk, dim=0)[: len(query)], chunk=self.chunk)
+            return Negatives(_repeated(sets, self.chunk)[: len(query)], chunk=self.chunk)
         return Negatives(draw(query, (self.negatives,) if self.shared else (len(query), self.negatives), context))
+
+
+def _repeated(sets: Tensor, times: int) -> Tensor:
+    """Each row so many times; by numpy where it can, as torch would wake its threads for it, which takes longer."""
+    if sets.device.type == "cpu":
+        return torch.from_numpy(np.repeat(sets.numpy(), times, axis=0))
+    return sets.repeat_interleave(times, dim=0)
 
 
 def at_least_one(negatives: int) -> int:
