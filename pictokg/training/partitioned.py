@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,13 @@ from pictokg.sampling.uniform import Uniform
 from pictokg.training.checkpoint import load_optimiser_state, load_tensors, optimiser_state, save_tensors
 from pictokg.training.fused import step_of, why_not
 from pictokg.training.loop import Trainer, TrainingOptions
+from pictokg.training.optimiser import KINDS, OptimiserOptions
 from pictokg.training.partitions import Partitions, Swap
 from pictokg.training.streamed import Rows, write_rows
 
 if TYPE_CHECKING:
     from pictokg.datasets.dataset import Dataset
     from pictokg.models.base import Model
-    from pictokg.training.optimiser import OptimiserOptions
     from pictokg.training.step import Objective
 
 SMALLEST_BATCH = 256  # triples, below which a step costs more than its triples do
@@ -70,6 +70,7 @@ class PartitionedTrainer(Trainer):
             kind = type(objective.sampler).__name__
             raise ConfigError(f"sampler {kind} cannot draw from a part of the entities; choose sampler uniform")
         partitions = disk.partitions
+        optimiser = hastened(optimiser, min(1.0, 2 * partitions.capacity / data.graph.num_entities))
         super().__init__(model, partitions.local(data), objective, optimiser, options, disk.on_batch)
         if self.fused is None:
             reason = why_not(model, objective, self.optimisers, options) or "kernels=off"
@@ -238,3 +239,18 @@ class PartitionedTrainer(Trainer):
             owned = [parameter for group in part.param_groups for parameter in group["params"]]
             on_disk |= {f"{number}.{place}.sum" for place, parameter in enumerate(owned) if parameter is table}
         return {name: value for name, value in optimiser_state(self.optimisers).items() if name not in on_disk}
+
+
+def hastened(options: OptimiserOptions, share: float) -> OptimiserOptions:
+    """Adagrad with a learning rate that makes up for training on a `share` of the entities at a time: η / √share.
+
+    What one pair of partitions asks of a row and the next takes back moves it nowhere, but counts among the squares
+    that make all its later steps smaller.
+
+    >>> hastened(OptimiserOptions(name="row_adagrad", learning_rate=0.1), share=0.25).learning_rate
+    0.2
+    """
+    if options.name not in ("adagrad", "row_adagrad"):
+        return options
+    rate = KINDS[options.name][2] if options.learning_rate is None else options.learning_rate
+    return replace(options, learning_rate=rate / share**0.5)

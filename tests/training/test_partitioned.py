@@ -130,6 +130,19 @@ def test_it_learns_what_training_in_memory_learns(model, loss, sharing, graph, t
     assert mrr["out"] > untrained + 0.6 * (mrr["in"] - untrained) > untrained
 
 
+@pytest.mark.parametrize(("optimiser", "usual"), [("adagrad", 0.1), ("row_adagrad", 0.1), ("sgd", 0.01)])
+@pytest.mark.parametrize("given", [None, 0.3])
+def test_adagrad_learns_faster_the_less_is_in_memory(optimiser, usual, given, graph, tmp_path):
+    rate = usual if given is None else given
+    trainer = trainer_of(graph, tmp_path, parts=5, optimiser=optimiser, learning_rate=given)
+    in_memory = len(trainer.model.encoder.structure.weight) / ENTITIES
+    expected = rate if optimiser == "sgd" else rate / in_memory**0.5
+    assert trainer.optimisers.learning_rate == pytest.approx(expected)
+    assert [part_rate for _, part_rate in trainer.optimisers.parts] == pytest.approx([expected])
+    whole = trainer_of(graph, tmp_path / "whole", parts=2, optimiser=optimiser, learning_rate=given)
+    assert whole.optimisers.learning_rate == pytest.approx(rate)
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adagrad", "row_adagrad"])
 def test_a_resumed_run_equals_an_unbroken_one(optimiser, graph, tmp_path):
     choices = {"optimiser": optimiser, "epochs": 4, "schedule": "linear"}
