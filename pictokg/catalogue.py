@@ -80,7 +80,9 @@ def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
 def _library(section: str, name: str) -> ModuleType:
     known = names(section)
     if name not in known:
-        raise ConfigError(f"there is no {section} {name!r}; {nearest(name, known)}")
+        elsewhere = [other for other in PACKAGES if name in names(other)]
+        hint = f"there is a {elsewhere[0]} of that name" if elsewhere else nearest(name, known)
+        raise ConfigError(f"there is no {section} {name!r}; {hint}")
     return importlib.import_module(f"pictokg.{PACKAGES[section][0]}.{name}")
 
 

@@ -39,3 +39,10 @@ def test_a_broken_file_is_refused_with_its_line(content, said, tmp_path):
     (tmp_path / "mine.py").write_text(content)
     with pytest.raises(ConfigError, match=said):
         catalogue.find("model", str(tmp_path / "mine.py"))
+
+
+def test_a_name_of_another_section_is_told_from_one_that_is_nowhere():
+    with pytest.raises(ConfigError, match="there is no sampler 'self_adversarial'; there is a loss of that name"):
+        catalogue.find("sampler", "self_adversarial")
+    with pytest.raises(ConfigError, match="there is no sampler 'unifrom'; did you mean 'uniform'"):
+        catalogue.find("sampler", "unifrom")

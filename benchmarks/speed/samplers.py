@@ -1,9 +1,10 @@
 """How fast every sampler trains beside uniform, and what cross-modal attention costs once a relation.
 
 Run with: python -m benchmarks.speed.samplers [--data FOLDER …] [--only NAME …] [--skip-attention] [--json]
-Each sampler of the catalogue trains TransE (IKRL where it needs views) for some steps at equal batch and, where it
-draws negatives, an equal number of them, both sides where it lets one choose; a loss that reads labels where it needs
-that. Triples a second are of one more pass after the first. Without --data the graph is the embedded one, glyphs.
+Each sampler of the catalogue trains TransE (IKRL where it needs views, which `uniform` then trains as well) for some
+steps at equal batch and, where it draws negatives, an equal number of them, both sides where it lets one choose; a loss
+that reads labels where it needs that; `together` halves them between `uniform` and `nscaching`. Triples a second are of
+one more pass after the first. Without --data the graph is the embedded one, glyphs.
 Then `benchmarks.speed.attention`, with the relation mixes of the same folders.
 """
 
@@ -18,16 +19,33 @@ from benchmarks.speed import attention
 BATCH, NEGATIVES, STEPS = 400, 64, 12
 OPTIONS = {"negatives": NEGATIVES, "alternate": False, "side": "both"}  # of those samplers that have them
 
+JOINED = ("uniform", "nscaching")  # what `together` joins
+
 
 def sampler_options(name: str) -> list[tuple[str, Any]]:
     """The options that make a sampler ask and draw as much as the others."""
     from pictokg import catalogue
 
     has = catalogue.options_of(catalogue.find("sampler", name))
-    return [(f"sampler.{key}", value) for key, value in OPTIONS.items() if key in has]
+    options = [(f"sampler.{key}", value) for key, value in OPTIONS.items() if key in has]
+    if name != "together":
+        return options
+    options.append(("parts", ",".join(JOINED)))
+    for part in JOINED:
+        own = dict(sampler_options(part)) | {"sampler.negatives": NEGATIVES // len(JOINED)}
+        options += [(key.replace("sampler.", f"parts.{part}."), value) for key, value in own.items()]
+    return options
 
 
-def triples_per_second(name: str, data: Any) -> dict[str, Any]:
+def model_for(name: str) -> str:
+    """The model that a sampler trains here."""
+    from pictokg import catalogue
+
+    needs = catalogue.find("sampler", name).needs  # type: ignore[attr-defined]  # every sampler says
+    return "ikrl" if "views" in needs else "transe"
+
+
+def triples_per_second(name: str, model_name: str, data: Any) -> dict[str, Any]:
     """Train some steps with a sampler; its rate, or why it cannot."""
     from pictokg import catalogue
     from pictokg.assembly import build_model, build_trainer
@@ -35,7 +53,6 @@ def triples_per_second(name: str, data: Any) -> dict[str, Any]:
     from pictokg.errors import ConfigError
 
     needs = catalogue.find("sampler", name).needs  # type: ignore[attr-defined]  # every sampler says
-    model_name = "ikrl" if "views" in needs else "transe"
     loss = "softmax" if "labels" in needs else "self_adversarial"
     settings = [("dim", 128), ("epochs", 2), ("batch_size", BATCH), *sampler_options(name)]
     try:
@@ -82,7 +99,10 @@ def main() -> None:
     rates = {}
     for source in options.data or ["glyphs"]:
         data = first_steps(pictokg.load(source))
-        rates[source] = [triples_per_second(name, data) for name in names]
+        asked = dict.fromkeys(
+            (base, model) for name in names for model in [model_for(name)] for base in ("uniform", name)
+        )
+        rates[source] = [triples_per_second(name, model, data) for name, model in asked]
         if not options.json:
             show(source, data, rates[source])
     rows = [] if options.skip_attention else attention.compare_mixes(options.data, options.threads)
@@ -94,13 +114,14 @@ def main() -> None:
 
 def show(source: str, data: Any, rows: list[dict[str, Any]]) -> None:
     print(f"{source}: {data.graph}, batch {BATCH}, {NEGATIVES} negatives")
-    base = rows[0]["triples_per_second"]
+    base = {row["model"]: row.get("triples_per_second") for row in rows if row["sampler"] == "uniform"}
     for row in rows:
         if "refused" in row:
             print(f"  {row['sampler']:<16} refused: {row['refused']}")
             continue
         rate = row["triples_per_second"]
-        print(f"  {row['sampler']:<16} {row['model']:<8} {rate:>12,.0f} triples/s   {rate / base:>6.2f} of uniform")
+        of_uniform = rate / base[row["model"]]
+        print(f"  {row['sampler']:<16} {row['model']:<8} {rate:>12,.0f} triples/s   {of_uniform:>6.2f} of uniform")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pictokg.fusion.gather import gather
 from pictokg.fusion.slots import SlotRows
 from pictokg.graph.query import Query, Side
 from pictokg.sampling._drawing import known_among
+from pictokg.sampling._needs import refuse_negative
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class CrossModalSampler(nn.Module, Sampler):
     text_table: str
     picture_slots: int
     text_slots: int
+    sampler_learning_rate: float
     attention: CrossModalAttention
 
     def __post_init__(self) -> None:
@@ -85,6 +87,7 @@ class CrossModalSampler(nn.Module, Sampler):
         for name in ("negatives", "pool", "picture_slots", "text_slots", "hidden", "gate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
+        refuse_negative(sampler_learning_rate=self.sampler_learning_rate)
 
     def read_tables(self, context: Context, *, standardise: bool) -> None:
         """Take the two tables from the data; where there is only one, the other becomes one of empty slots.

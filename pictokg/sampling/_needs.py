@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from pictokg.sampling.base import Context, Sampler
 
 
+def refuse_negative(**options: float) -> None:
+    """ConfigError for an option below 0, or for one that is no number."""
+    for name, value in options.items():
+        if not value >= 0:
+            raise ConfigError(f"{name} must be at least 0; got {value}")
+
+
 def check_needs(sampler: Sampler, context: Context) -> None:
     """ConfigError where a sampler needs several views, or a modality, that the model or the data do not have."""
     name = type(sampler).__module__.rsplit(".", 1)[-1]

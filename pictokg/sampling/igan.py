@@ -8,6 +8,7 @@ from torch.nn.functional import relu
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query, Side
+from pictokg.sampling._needs import refuse_negative
 from pictokg.sampling._picking import Choice, choose, reinforce, total
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, Turn
 from pictokg.sampling.uniform import at_least_one
@@ -47,8 +48,9 @@ class IGAN(nn.Module, Sampler):
         side: Asked = "coin",
     ) -> None:
         super().__init__()
-        if width < 1 or penalty < 0:
-            raise ConfigError(f"width must be at least 1 and penalty at least 0; got {width} and {penalty}")
+        if width < 1:
+            raise ConfigError(f"width must be at least 1; got {width}")
+        refuse_negative(penalty=penalty, generator_learning_rate=generator_learning_rate)
         self.negatives, self.width, self.reward_margin = at_least_one(negatives), width, reward_margin
         self.learning_rate, self.penalty = generator_learning_rate, penalty
         self._uniform = Unknown(negatives, side=side)

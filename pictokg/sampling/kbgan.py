@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pictokg.errors import ConfigError
 from pictokg.graph.query import Query
+from pictokg.sampling._needs import refuse_negative
 from pictokg.sampling._picking import Choice, choose, reinforce, scores_of_own, total
 from pictokg.sampling.base import Context, Negatives, Question, Sampler, pool_of
 from pictokg.sampling.uniform import at_least_one
@@ -53,6 +54,7 @@ class KBGAN(nn.Module, Sampler):
         super().__init__()
         if candidates < 1:
             raise ConfigError(f"candidates must be at least 1; got {candidates}")
+        refuse_negative(generator_learning_rate=generator_learning_rate)
         self.negatives, self.candidates, self.mask_known = at_least_one(negatives), candidates, mask_known
         self.generator, self.learning_rate = generator, generator_learning_rate
         self._asker = Unknown(side=side)

@@ -277,6 +277,13 @@ def test_the_penalty_shrinks_the_generators_vectors(context, triples):
     torch.testing.assert_close(loss, 0.5 * expected)
 
 
+@pytest.mark.parametrize("make", [KBGAN, IGAN])
+@pytest.mark.parametrize("rate", [-1.0, float("nan")])
+def test_step_sizes_below_0_are_refused(make, rate):
+    with pytest.raises(ConfigError, match="generator_learning_rate must be at least 0"):
+        make(generator_learning_rate=rate)
+
+
 @pytest.mark.parametrize("options", [{"width": 0}, {"penalty": -1.0}, {"negatives": 0}])
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ConfigError, match="at least"):

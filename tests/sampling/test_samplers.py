@@ -100,6 +100,21 @@ def test_contract_draws_only_from_the_pool(name, context, triples):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
+def test_contract_the_first_and_the_last_entity_are_reached(name, context, triples):
+    sampler, context = prepared(name, context)
+    facts, last = set(map(tuple, triples.tolist())), len(context.pool) - 1
+    unknown = [row for row in triples.tolist() if not facts & {(*row[:2], 0), (*row[:2], last)}]
+    query, answer = ask(torch.tensor(unknown), Side.TAIL)
+    seen: set[int] = set()
+    for context.step in range(60):
+        drawn = sampler(query, answer, context)
+        ids = drawn.ids.expand(len(query), -1)
+        seen.update(ids[torch.ones(ids.shape).bool() if drawn.weight is None else drawn.weight > 0].tolist())
+        sampler.feedback(drawn, torch.zeros(ids.shape), context)
+    assert {0, last} <= seen
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("side", list(Side))
 def test_contract_masked_answers_are_never_drawn(name, side, context, triples):
     """What claims to keep known answers out keeps them out, the answer's own column aside."""
