@@ -47,7 +47,9 @@ def why_not(model: Model, objective: Objective, optimisers: Optimisers, options:
     return next((reason for reason, holds in forbidden.items() if holds), "")
 
 
-def fuse(model: Model, objective: Objective, optimisers: Optimisers, options: TrainingOptions) -> FusedStep | None:
+def fuse(
+    model: Model, objective: Objective, optimisers: Optimisers, options: TrainingOptions
+) -> FusedStep | WholeStep | None:
     """The fused step where every part allows it; ConfigError where one that it forbids was asked for."""
     reason = why_not(model, objective, optimisers, options)
     if reason and options.lock_free:
@@ -77,7 +79,7 @@ class FusedStep:
 
     def loss(self, triples: Tensor, context: Context, factor: float) -> Tensor:
         """The loss of a batch of triples, as `training_loss` has it; `factor` is that of the learning rate."""
-        drawn = self._draw(triples, context)
+        drawn = draw(self._objective, triples, context)
         expected = self._expecting([query for query, _, _ in drawn])
         penalties = self._penalties(drawn)
         questions = questions_of(drawn, expected.detach())
@@ -94,12 +96,6 @@ class FusedStep:
         self._work.move(self._asked, self._gradients)
         return self._asked.touched
 
-    def _draw(self, triples: Tensor, context: Context) -> list[Drawn]:
-        """Questions and negatives, a group for each side."""
-        sampler = self._objective.sampler
-        asked = sampler.questions(triples, context)
-        return [(query, answer, sampler(query, answer, context)) for query, answer in asked]
-
     def _penalties(self, drawn: list[Drawn]) -> list[Tensor]:
         """What the regulariser says of each group of questions."""
         regulariser, total = self._objective.regulariser, sum(len(query) for query, _, _ in drawn)
@@ -112,7 +108,7 @@ class FusedStep:
         ]
 
 
-class WholeStep(FusedStep):
+class WholeStep:
     """As `FusedStep`, for scoring functions whose `composition` kernels know: `loss` does it all, without autograd.
 
     Rows of entities and relations move unless the loss is no number. Phases of relations ("turn") are given as their
@@ -122,7 +118,7 @@ class WholeStep(FusedStep):
     def __init__(self, model: Model, objective: Objective, optimisers: Optimisers, *, lock_free: bool = False) -> None:
         from pictokg.kernels.whole import Whole
 
-        super().__init__(model, objective, optimisers, lock_free=lock_free)
+        self._model, self._objective, self._optimisers = model, objective, optimisers
         self._turns = model.scoring.composition == "turn"
         self._table = model.encoder.structure.weight
         composition = "complex" if self._turns else model.scoring.composition
@@ -132,7 +128,7 @@ class WholeStep(FusedStep):
         """As `FusedStep.loss`; rows have moved."""
         from pictokg.kernels.whole import Composed, Moving
 
-        drawn, table, weight = self._draw(triples, context), self._table, self._model.relations.weight
+        drawn, table, weight = draw(self._objective, triples, context), self._table, self._model.relations.weight
         direct = [self._model.direct(query) for query, _, _ in drawn]
         anchor, relation = torch.cat([ids for ids, _, _ in direct]), torch.cat([kinds for _, kinds, _ in direct])
         sign = torch.cat([torch.full((len(ids),), 1.0 if side is Side.TAIL else -1.0) for ids, _, side in direct])
@@ -158,6 +154,12 @@ class WholeStep(FusedStep):
     def move(self) -> Tensor:
         """The entities touched."""
         return self._touched
+
+
+def draw(objective: Objective, triples: Tensor, context: Context) -> list[Drawn]:
+    """Questions and negatives, a group for each side."""
+    asked = objective.sampler.questions(triples, context)
+    return [(query, answer, objective.sampler(query, answer, context)) for query, answer in asked]
 
 
 def questions_of(drawn: list[Drawn], expected: Tensor) -> Questions:
