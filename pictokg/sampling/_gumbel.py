@@ -39,10 +39,12 @@ def successive_draws(
     vectors: Float[Tensor, "pool width"],
     count: int,
     generator: torch.Generator,
+    softness: float = 1.0,
 ) -> tuple[Int[Tensor, "batch count"], Bool[Tensor, "batch count"], Float[Tensor, "batch count width"]]:
-    """Draw one column after another by hard Gumbel-softmax at temperature 1, each barred for the draws after it.
+    """Draw one column after another by hard Gumbel-softmax, each barred for the draws after it.
 
-    A drawn vector is its row of `vectors`; backwards, the choice is the soft one: Σ_c y_c v_c, y = softmax(logits + g).
+    A drawn vector is its row of `vectors`; backwards, the choice is the soft one: Σ_c y_c v_c with
+    y = softmax((logits + g) / softness).
 
     Returns columns, False where nothing was left to draw, and the vectors.
     """
@@ -50,7 +52,7 @@ def successive_draws(
     blocked, fixed = barred.clone(), vectors.detach().float()
     columns, allowed, choices = [], [], []
     for _ in range(count):
-        soft = (logits.masked_fill(blocked, BARRED) + gumbel_like(logits, generator)).softmax(dim=1)
+        soft = ((logits.masked_fill(blocked, BARRED) + gumbel_like(logits, generator)) / softness).softmax(dim=1)
         column = soft.detach().argmax(dim=1)
         columns.append(column)
         allowed.append(~blocked[rows, column])

@@ -59,7 +59,9 @@ class MMRNS(CrossModalSampler):
         temperature: T₀; loss_rate: λ; weighting: a.
         hidden: width of the attention; gate: hidden width of the structure gate; slope: of LeakyReLU below 0.
         sampler_learning_rate: step size of its own Adam.
-        subsampling: weigh a question by 1/√(c(h, r) + c(r, t)), c 3 and the number of such training triples.
+        softness: temperature of the Gumbel-softmax backwards; the higher, the more candidates share the gradient.
+        subsampling: weigh a question by 1/√(c(h, r) + c(r, t)), c the number of such training triples counted from
+            `first_count`, which is the c of a single one.
         alternate: ask each batch from one side, tails and heads in turn; False asks every triple from both.
         two_paths: encode answers as the released code does, image attention not normalised; False encodes all alike.
         picture_table, text_table: names of the feature tables; picture_slots, text_slots: rows an entity at most.
@@ -74,7 +76,9 @@ class MMRNS(CrossModalSampler):
     gate: int = 100
     slope: float = 0.1
     sampler_learning_rate: float = 1e-4
+    softness: float = 1.0
     subsampling: bool = True
+    first_count: int = 4
     alternate: bool = True
     two_paths: bool = True
     picture_table: str = "image"
@@ -85,7 +89,8 @@ class MMRNS(CrossModalSampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.learning_rate = self.sampler_learning_rate
-        refuse_not_positive(temperature=self.temperature, loss_rate=self.loss_rate)
+        positive = {name: getattr(self, name) for name in ("temperature", "loss_rate", "softness", "first_count")}
+        refuse_not_positive(**positive)
 
     def prepare(self, context: Context) -> None:
         """Read the tables and make the attention."""
@@ -115,12 +120,14 @@ class MMRNS(CrossModalSampler):
         known = answers_among(query, answer, pool.ids, context)
         logits = self.logits(alike, context.step)
         count = min(self.negatives, len(pool.ids))
-        columns, allowed, flat = successive_draws(logits, known, pool.static.flatten(1), count, context.generator)
+        columns, allowed, flat = successive_draws(
+            logits, known, pool.static.flatten(1), count, context.generator, self.softness
+        )
         vectors = flat.unflatten(2, pool.static.shape[1:])
         return Negatives(
             pool.ids[columns],
             weight=allowed.float(),
-            question_weight=rarity(query, answer, context) if self.subsampling else None,
+            question_weight=rarity(query, answer, context, self.first_count) if self.subsampling else None,
             vectors=vectors,
             memory=Drawn(alike, known, columns, allowed),
         )
@@ -183,11 +190,11 @@ class MMRNS(CrossModalSampler):
         return alike if len(present) == 3 else alike[present]
 
 
-def rarity(query: Query, answer: Tensor, context: Context) -> Float[Tensor, " batch"]:
-    """1/√(c(h, r) + c(r, t)), c being 3 and the number of training triples with the two (Mikolov et al., 2013)."""
+def rarity(query: Query, answer: Tensor, context: Context, first: int = 4) -> Float[Tensor, " batch"]:
+    """1/√(c(h, r) + c(r, t)), c the number of such training triples counted from `first` (Sun et al., 2019)."""
     head, relation, tail = query.with_answer(answer).unbind(dim=1)
     tails, heads = Query(head=head, relation=relation), Query(relation=relation, tail=tail)
-    return (6.0 + context.known.count(tails) + context.known.count(heads)).rsqrt()
+    return (2.0 * (first - 1) + context.known.count(tails) + context.known.count(heads)).rsqrt()
 
 
 def annealed(start: float, step: int) -> float:

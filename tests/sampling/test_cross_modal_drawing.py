@@ -54,20 +54,21 @@ def test_gumbel_noise_has_its_mean_and_variance(generator):
     assert float(noise.var()) == pytest.approx(math.pi**2 / 6, rel=0.03)
 
 
-def test_a_drawn_vector_is_its_row_and_its_gradient_that_of_the_soft_choice():
+@pytest.mark.parametrize("softness", [1.0, 0.4])
+def test_a_drawn_vector_is_its_row_and_its_gradient_that_of_the_soft_choice(softness):
     logits = torch.randn(4, 6, requires_grad=True)
     barred = torch.zeros(4, 6, dtype=torch.bool)
     barred[:, 0] = True
     vectors, direction = torch.randn(6, 3, requires_grad=True), torch.randn(4, 2, 3)
     generator = torch.Generator().manual_seed(7)
-    columns, _, drawn = successive_draws(logits, barred, vectors, 2, generator)
+    columns, _, drawn = successive_draws(logits, barred, vectors, 2, generator, softness)
     assert torch.equal(drawn, vectors[columns])
     ours = torch.autograd.grad((drawn * direction).sum(), [logits, vectors])
     generator.manual_seed(7)
     blocked, soft = barred.clone(), []
     for draw in range(2):  # the same noise, the soft choice alone
         noisy = (logits + gumbel_like(logits, generator)).masked_fill(blocked.clone(), -torch.inf)
-        soft.append(noisy.softmax(dim=1) @ vectors.detach())
+        soft.append((noisy / softness).softmax(dim=1) @ vectors.detach())
         blocked[torch.arange(4), columns[:, draw]] = True
     theirs = torch.autograd.grad((torch.stack(soft, dim=1) * direction).sum(), logits)[0]
     torch.testing.assert_close(ours[0], theirs)

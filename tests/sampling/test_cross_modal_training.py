@@ -124,6 +124,8 @@ def test_tables_may_have_other_names(slotted):
         ({"sampler": "mmrns", "sampler.negatives": 0}, "negatives must be at least 1"),
         ({"sampler": "mmrns", "sampler.temperature": 0.0}, "temperature must be above 0"),
         ({"sampler": "mmrns", "loss_rate": 0.0}, "loss_rate must be above 0"),
+        ({"sampler": "mmrns", "softness": 0.0}, "softness must be above 0"),
+        ({"sampler": "mmrns", "first_count": 0}, "first_count must be above 0"),
         ({"sampler": "mmrns", "sampler_learning_rate": -1.0}, "sampler_learning_rate must be at least 0; got -1.0"),
         ({"sampler": "mmrns_plus", "mix": 1.5}, r"mix is a fraction in \[0, 1\]; got 1.5"),
         ({"sampler": "mmrns_plus", "guard": -1.0}, "guard is a fraction"),

@@ -80,6 +80,8 @@ def test_questions_are_weighted_by_the_rarity_of_their_pairs(context, triples):
     for row, (head, relation, tail) in enumerate(train):
         count = sum(t[:2] == [head, relation] for t in train) + sum(t[1:] == [relation, tail] for t in train)
         assert float(weight[row]) == pytest.approx((6 + count) ** -0.5)
+    counted_from_1 = prepared(MMRNS(2, first_count=1), context)(query, answer, context).question_weight
+    torch.testing.assert_close(counted_from_1**-2, weight**-2 - 6, atol=1e-3, rtol=0)
     assert prepared(MMRNS(2, subsampling=False), context)(query, answer, context).question_weight is None
 
 
