@@ -16,13 +16,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")
 
-import numpy as np  # noqa: E402 - the environment is set first
-import torch  # noqa: E402
-from pykeen.losses import CrossEntropyLoss  # noqa: E402
-from pykeen.models import ComplEx  # noqa: E402
-from pykeen.training import LCWATrainingLoop  # noqa: E402
-from pykeen.triples import CoreTriplesFactory  # noqa: E402
-from pykeen_requests import answer_requests, measure_epoch  # noqa: E402
+import numpy as np
+import torch
+from pykeen.losses import CrossEntropyLoss
+from pykeen.models import ComplEx
+from pykeen.training import LCWATrainingLoop
+from pykeen.triples import CoreTriplesFactory
+from pykeen_requests import answer_requests, measure_epoch
 
 
 def build(request):

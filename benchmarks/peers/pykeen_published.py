@@ -16,13 +16,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")
 
-import numpy as np  # noqa: E402 - the environment is set first
-import torch  # noqa: E402
-from pykeen.losses import InfoNCELoss  # noqa: E402
-from pykeen.models import ComplEx, TransE  # noqa: E402
-from pykeen.training import SLCWATrainingLoop  # noqa: E402
-from pykeen.triples import CoreTriplesFactory  # noqa: E402
-from pykeen_requests import answer_requests, measure_epoch  # noqa: E402
+import numpy as np
+import torch
+from pykeen.losses import InfoNCELoss
+from pykeen.models import ComplEx, TransE
+from pykeen.training import SLCWATrainingLoop
+from pykeen.triples import CoreTriplesFactory
+from pykeen_requests import answer_requests, measure_epoch
 
 MODELS = {"transe": TransE, "complex": ComplEx}
 OPTIMISERS = {"adam": torch.optim.Adam, "adagrad": torch.optim.Adagrad}

@@ -17,12 +17,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")
 
-import numpy as np  # noqa: E402 - the environment is set first
-import torch  # noqa: E402
-from pykeen.evaluation import RankBasedEvaluator  # noqa: E402
-from pykeen.models import ComplEx, DistMult, RotatE, TransE  # noqa: E402
-from pykeen.triples import CoreTriplesFactory  # noqa: E402
-from pykeen_requests import answer_requests  # noqa: E402
+import numpy as np
+import torch
+from pykeen.evaluation import RankBasedEvaluator
+from pykeen.models import ComplEx, DistMult, RotatE, TransE
+from pykeen.triples import CoreTriplesFactory
+from pykeen_requests import answer_requests
 
 MODELS = {"transe": TransE, "rotate": RotatE, "distmult": DistMult, "complex": ComplEx}
 

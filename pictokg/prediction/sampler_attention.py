@@ -196,6 +196,7 @@ def _restored(sampler: CrossModalSampler, begin: str, path: Path, model: Model, 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # training has said which table is missing
         relations = nn.Embedding(*model.relations.weight.shape)
+        # a dictionary of its own: to set the attribute would change the model that the copy shares its modules with
         twin._modules = {**model._modules, "relations": relations.to(model.device)}
         everyone = torch.arange(model.num_entities, device=model.device)
         context = Context(twin, data, data.known("train"), torch.Generator(), everyone, twin.encode)
