@@ -11,7 +11,9 @@ import torch
 from pictokg import catalogue
 from pictokg.config import NESTED, NONE, Config, configure, schema, size_of
 from pictokg.errors import ConfigError, DataError
+from pictokg.fusion.neighbours import NeighbourOptions, lend
 from pictokg.graph.names import read_names
+from pictokg.models._factored import is_linear
 from pictokg.training.checkpoint import load_parameters, load_tensors
 from pictokg.training.fit import best_path
 from pictokg.training.loop import Trainer, TrainingOptions
@@ -79,6 +81,8 @@ def build_model(config: Config, data: Dataset, *, seed: int = 0) -> Model:
         except ValueError as error:  # a layer of torch refused an option, as a dropout of 2
             raise ConfigError(f"model {name!r} cannot be built with these options: {error}") from error
         model.initialise(torch.Generator().manual_seed(seed))
+    if lending := config.options("neighbours"):
+        lend(model.encoder, data, NeighbourOptions(**lending), adds=is_linear(model.scoring))
     model.name = name
     return model
 
@@ -179,8 +183,8 @@ def modalities_read(config: Config, data_modalities: Mapping[str, Any]) -> list[
     reads = getattr(catalogue.module_of("model", config.name("model")), "MODALITIES", ())
     if reads == "any":
         chosen = config.options("model").get("modalities")
-        return [name for name in data_modalities if chosen is None or name in chosen]
-    return list(reads)
+        reads = [name for name in data_modalities if chosen is None or name in chosen]
+    return list(dict.fromkeys([*reads, *config.options("neighbours").get("by", ())]))
 
 
 def modalities_loaded(config: Config, data_modalities: Mapping[str, Any]) -> list[str]:

@@ -16,11 +16,13 @@ from typing import Any
 
 from pictokg import catalogue
 from pictokg.errors import ConfigError, DataError, nearest
+from pictokg.fusion.neighbours import NeighbourOptions
 from pictokg.sampling.base import Sampler
 from pictokg.training.loop import TrainingOptions
 from pictokg.training.optimiser import KINDS, OptimiserOptions
 
-FIXED = {"training": TrainingOptions, "optimiser": OptimiserOptions}
+FIXED = {"training": TrainingOptions, "optimiser": OptimiserOptions, "neighbours": NeighbourOptions}
+ALWAYS = ("training", "optimiser")  # sections with defaults that hold where nothing is chosen
 OPEN = ("features",)  # modality → table or encoder; any key is a modality
 NAMED = (*catalogue.PACKAGES, "optimiser")  # sections that choose a part by name
 SECTIONS = (*catalogue.PACKAGES, *FIXED, *OPEN)
@@ -108,7 +110,7 @@ def configure(
             section, option = _locate(key, sections)
             sections[section][option] = value
     return Config(
-        {section: validated(section, options) for section, options in sections.items() if options or section in FIXED}
+        {section: validated(section, options) for section, options in sections.items() if options or section in ALWAYS}
     )
 
 

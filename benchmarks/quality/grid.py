@@ -3,11 +3,12 @@
     python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --data FOLDER_OR_glyphs --out runs/quality
     python -m benchmarks.quality.grid benchmarks/quality/glyphs.toml --out runs/quality --table     # only print
 
-A plan names the protocol, the seeds and the rows: model, settings, for models with several score terms which of them to
-rank with, where a row starts from the vectors of another (`start`), which must stand before it, and features other than
-the plan's (`features`). Finished (row, seed) pairs are kept, so a killed grid goes on; several processes may share a
-folder. A plan for several data sets keeps those that it does not name in folders of their own. `--epochs 1` tries
-whether every row starts, in a folder of its own, too.
+A plan names the protocol, the seeds and the rows: model, settings, for models with several score terms which of them
+to rank with, where a row starts from the vectors of another (`start`) or takes what another has learned and trains
+nothing (`of`), which must stand before it, and features other than the plan's (`features`). Finished (row, seed)
+pairs are kept, so a killed grid goes on; several processes may share a folder. A plan for several data sets keeps
+those that it does not name in folders of their own. `--epochs 1` tries whether every row starts, in a folder of its
+own, too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import os
 import shutil
 import tomllib
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -28,11 +30,10 @@ SHOWN = ("mrr", "hits@1", "hits@3", "hits@10", "mr")
 
 def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies: bool, epochs: int = 0) -> None:
     """Train one row with one seed, evaluate it on test under each set of terms, write the figures."""
-    from pictokg.assembly import build_model, build_trainer
+    from pictokg.assembly import build_model
     from pictokg.config import configure
     from pictokg.evaluation.classification import classify
     from pictokg.evaluation.ranking import evaluate
-    from pictokg.training.fit import fit
     from pictokg.training.warm_start import warm_start
 
     settings = [*row.get("settings", {}).items(), ("training.seed", seed)]
@@ -42,12 +43,8 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies
     model = build_model(config, data, seed=seed)
     if "start" in row:
         warm_start(model, data, file.parent / f"{row['start']}-{seed}")
-    kept = file.with_suffix("")
-    shutil.rmtree(kept, ignore_errors=True)
-    write_names(kept / "entities.txt", data.graph.entities)
-    write_names(kept / "relations.txt", data.graph.relations)
-    progress = fit(build_trainer(config, model, data), data, folder=kept)
-    seconds = sum(epoch["seconds"] for epoch in progress.history)
+    learn = partial(take, other=file.parent / f"{row['of']}-{seed}") if "of" in row else train
+    learned = learn(config, model, data, kept=file.with_suffix(""))
     figures: dict[str, Any] = {}
     for terms in row.get("terms", [""]):
         if terms:
@@ -60,16 +57,46 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies
         "row": row["name"],
         "seed": seed,
         "config": {section: dict(options) for section, options in config.sections.items()},
-        "epochs": len(progress.history),
-        "best_epoch": progress.best_epoch,
-        "valid_mrr": progress.best_mrr,
-        "seconds": seconds,
+        **learned,
         "test": figures,
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(result, indent=1))
     temporary.replace(file)
+
+
+def train(config: Any, model: Any, data: Any, *, kept: Path) -> dict[str, float]:
+    """Train, with the run's files in a folder; how it went."""
+    from pictokg.assembly import build_trainer
+    from pictokg.training.fit import fit
+
+    shutil.rmtree(kept, ignore_errors=True)
+    write_names(kept / "entities.txt", data.graph.entities)
+    write_names(kept / "relations.txt", data.graph.relations)
+    progress = fit(build_trainer(config, model, data), data, folder=kept)
+    seconds = sum(epoch["seconds"] for epoch in progress.history)
+    return {
+        "epochs": len(progress.history),
+        "best_epoch": progress.best_epoch,
+        "valid_mrr": progress.best_mrr,
+        "seconds": seconds,
+    }
+
+
+def take(config: Any, model: Any, data: Any, *, kept: Path, other: Path) -> dict[str, float]:
+    """Take the best parameters of another row, which was trained alike, and validate them as training does."""
+    from pictokg.evaluation.ranking import evaluate
+    from pictokg.training.checkpoint import load_parameters, load_tensors
+    from pictokg.training.fit import best_path, validation_data
+
+    del kept  # nothing is learned, so nothing is to be kept
+    load_parameters(model, load_tensors(best_path(other))[0], best_path(other))
+    options = config.options("training")
+    validation = validation_data(data, options["validation_triples"], options["seed"])
+    trained = json.loads(other.with_name(f"{other.name}.json").read_text())
+    mrr = evaluate(model, validation, "validation").metrics["mrr"] if validation else None
+    return {"epochs": trained["epochs"], "best_epoch": trained["best_epoch"], "valid_mrr": mrr, "seconds": 0.0}
 
 
 def print_table(plan: dict[str, Any], out: Path) -> None:

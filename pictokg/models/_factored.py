@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from pictokg.fusion.linear import WeightedParts, fold
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from pictokg.graph.query import Query
     from pictokg.models.base import Model
+    from pictokg.scoring.base import ScoringFunction
 
 
 def similarity_of(model: Model) -> str:
@@ -51,3 +53,10 @@ def expect_of_shared(model: Model, query: Query, encode: Callable[[Tensor], Tens
 def shared_vectors(model: Model, static: Tensor) -> Float[Tensor, "candidates wide"]:
     """Candidates as `expect_of_shared` wants them."""
     return static.flatten(1) if isinstance(model.encoder, WeightedParts) else static
+
+
+def is_linear(scoring: ScoringFunction) -> bool:
+    """Whether the score is linear in the vector of a candidate, a dot product with what is expected."""
+    one, other, expected = torch.randn(3, 1, scoring.entity_width, generator=torch.Generator().manual_seed(0))
+    apart = scoring.similarity(expected, one) + scoring.similarity(expected, other)
+    return bool(torch.allclose(apart, scoring.similarity(expected, one + other), rtol=1e-4, atol=1e-5))

@@ -29,7 +29,7 @@ class Contribution:
 
     Attributes:
         modality: "structure" (the learned row), "image", "text", "numeric" …
-        key: which picture, sentence or attribute; empty for the structure.
+        key: which picture, sentence or attribute; of the structure, who lends rows to it, else empty.
         value: its part of the difference; those of an entity sum to `Parts.difference`.
         share: value / Σ |values| of the entity, in −1 … 1.
         removal: what the score loses when this alone is taken away.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from pictokg.models.base import Model
-    from pictokg.scoring.base import ScoringFunction
 
 
 @torch.no_grad()
@@ -72,11 +71,3 @@ def _projection(model: Model, relation: Tensor, side: Side) -> Tensor:
             " nothing of its vector; give pictures or words of it, or train with another scoring function"
         )
     return rows.T
-
-
-def is_linear(scoring: ScoringFunction) -> bool:
-    """Whether the score is linear in the vector of a candidate, a dot product with what is expected."""
-    width = scoring.entity_width
-    expected, candidates = torch.linspace(-1, 1, width).cos().unsqueeze(0), torch.linspace(-1, 2, width).unsqueeze(0)
-    once, twice = scoring.similarity(expected, candidates), scoring.similarity(expected, 2 * candidates)
-    return bool(torch.allclose(2 * once, twice, rtol=1e-4, atol=1e-6))

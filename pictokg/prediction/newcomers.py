@@ -20,10 +20,12 @@ from torch import Tensor
 
 from pictokg.errors import ConfigError
 from pictokg.fusion.base import EntityEncoder
+from pictokg.fusion.neighbours import LentRows, Loans, lent_by
 from pictokg.fusion.unseen import modalities_of, over
 from pictokg.graph.graph import KnowledgeGraph
+from pictokg.models._factored import is_linear
 from pictokg.models.base import Model
-from pictokg.prediction.facts import expected_by_facts, is_linear
+from pictokg.prediction.facts import expected_by_facts
 from pictokg.prediction.longer import LongerKnown, LongerVocabulary, longer_table
 from pictokg.prediction.newcomer import Newcomer, Reading
 
@@ -57,7 +59,7 @@ class Reception:
 
     def __init__(self, model: Model, data: Dataset, *, weight: float = WEIGHT) -> None:
         self.model, self.data, self.weight = model.eval(), data, weight
-        self.modalities = modalities_of(model.encoder)
+        self.modalities = list(dict.fromkeys([*modalities_of(model.encoder), *lent_by(model.encoder)]))
         self._reading = Reading(data, self.modalities)
         self._length: float | None = None
 
@@ -72,7 +74,9 @@ class Reception:
         tables = self._reading.tables(newcomers)
         facts = self._facts(newcomers)
         told, known = self._told(facts, len(newcomers))
-        guests = Guests(tables, told, known, self.weight)
+        table = self.model.encoder.structure
+        loans = table.of_others(tables) if isinstance(table, LentRows) else None
+        guests = Guests(tables, told, known, self.weight, loans)
         with torch.no_grad():
             vectors = guests.encode(self.model.encoder)
         longer = _LongerModel.of(self.model, JoinedEncoder(self.model.encoder, guests, vectors), encode)
@@ -170,28 +174,40 @@ class Guests:
         tables: modality → their feature rows.
         told: what their facts say of their vectors (n, width), zero without facts; known: how many facts (n,).
         weight: κ, how many facts pictures and words count for.
+        loans: structure rows lent by entities like them, where the encoder's rows are lent.
     """
 
     tables: Mapping[str, FeatureTable]
     told: Tensor
     known: Tensor
     weight: float
+    loans: Loans | None = None
 
     def encode(self, encoder: EntityEncoder) -> Tensor:
         """Their static encodings."""
         twin, count = over(encoder, self.tables), len(self.told)
         rows, presence = twin.rows(torch.arange(count, device=self.told.device))
-        if not presence:
+        if not presence and self.loans is None:
             return twin.fuse(self.told, rows, presence)
-        bare = twin.fuse(None, rows, presence)
+        bare = self._without_facts(twin, rows, presence)
         if not self.known.any():
             return bare
         if bare.shape != self.told.shape:  # several views or parts, of which one takes what the facts say
             full = twin.fuse(self.told, rows, presence)
             return torch.where((self.known > 0).view(-1, *[1] * (full.dim() - 1)), full, bare)
-        shown = torch.stack([number > 0 for number in presence.values()]).any(dim=0)
+        said = [*([self.loans.given] if self.loans else []), *(number > 0 for number in presence.values())]
+        shown = torch.stack(said).any(dim=0)
         share = self.known / (self.known + self.weight * shown).clamp_min(1e-9)
         return share.unsqueeze(1) * self.told + (1 - share).unsqueeze(1) * bare
+
+    def _without_facts(self, twin: EntityEncoder, rows: Mapping[str, Tensor], presence: Mapping[str, Tensor]) -> Tensor:
+        if self.loans is None:
+            return twin.fuse(None, rows, presence)
+        lent = twin.fuse(self.loans.rows, rows, presence)
+        if not presence:  # entities are rows and nothing else
+            return lent
+        given = self.loans.given.view(-1, *[1] * (lent.dim() - 1))
+        return torch.where(given, lent, twin.fuse(None, rows, presence))
 
 
 class JoinedEncoder(EntityEncoder):

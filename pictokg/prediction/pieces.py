@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pictokg.features.table import FeatureTable, offsets_of
 from pictokg.fusion.image_attention import ImageAttention
+from pictokg.fusion.neighbours import LentRows
 from pictokg.fusion.unseen import modalities_of, over, reads_structure
 from pictokg.prediction.newcomers import Guests, JoinedEncoder
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 STRUCTURE, FACTS = "structure", "facts"
 PLACE = re.compile(r"patch (\d+),(\d+)$")
+LENDERS_SHOWN = 3
 AT_ONCE = 1 << 24  # numbers of feature rows held together
 
 
@@ -45,7 +47,8 @@ class Piece:
     """One thing that is known of an entity.
 
     Attributes:
-        modality: "structure", "facts" (of a newcomer), "image", "text" …; key: which picture, sentence, attribute.
+        modality: "structure", "facts" (of a newcomer), "image", "text" …; key: which picture, sentence, attribute;
+            of structure and facts, who lends rows to it.
         rows: its places among the entity's rows of that modality.
     """
 
@@ -63,20 +66,21 @@ class Pieces:
     """
 
     def __init__(self, model: Model, data: Dataset, entity: int) -> None:
-        self.model, self.entity = model, entity
-        self._joined = model.encoder if isinstance(model.encoder, JoinedEncoder) else None
-        self._encoder: EntityEncoder = self._joined.base if self._joined else model.encoder
-        self._guest = entity - self._joined.known if self._joined and entity >= self._joined.known else None
+        self.model, self.entity, self._data = model, entity, data
+        joined = model.encoder if isinstance(model.encoder, JoinedEncoder) else None
+        self._encoder: EntityEncoder = joined.base if joined else model.encoder
+        self._guests = joined.guests if joined and entity >= joined.known else None
+        self._guest = entity - joined.known if joined else -1  # its place among the guests, where it is one
         self.tables = {name: data.table(name).select(np.array([entity])) for name in modalities_of(self._encoder)}
 
     @cached_property
     def pieces(self) -> list[Piece]:
         """Structure (or what facts say) first, then each picture, text and attribute."""
         found = []
-        if self._guest is None and reads_structure(self._encoder):
-            found.append(Piece(STRUCTURE, ""))
-        if self._guest is not None and self._joined is not None and self._joined.guests.known[self._guest]:
-            found.append(Piece(FACTS, ""))
+        if self._guests is not None and self._guests.known[self._guest]:
+            found.append(Piece(FACTS, self._lenders()))
+        elif reads_structure(self._encoder) and (self._guests is None or self._lenders()):
+            found.append(Piece(STRUCTURE, self._lenders()))
         for modality, table in self.tables.items():
             owners = [key.partition("#")[0] for key in table.keys]
             for owner in dict.fromkeys(owners):
@@ -122,13 +126,14 @@ class Pieces:
 
     def _encode_tables(self, first: np.ndarray, tables: dict[str, FeatureTable]) -> Tensor:
         has = torch.from_numpy(first).to(self.model.device)
-        if self._guest is not None and self._joined is not None:
-            guests = self._joined.guests
+        if self._guests is not None:
+            guests = self._guests
             told = torch.where(has.unsqueeze(1), guests.told[self._guest], 0.0)
             known = guests.known[self._guest] * has
-            if not tables:
+            loans = guests.loans.times(has, self._guest) if guests.loans else None
+            if not tables and loans is None:
                 return told
-            return Guests(tables, told, known, guests.weight).encode(self._encoder)
+            return Guests(tables, told, known, guests.weight, loans).encode(self._encoder)
         structure = self._encoder.structure(torch.tensor([self.entity], device=self.model.device))
         if not tables:
             return structure * has.unsqueeze(1)
@@ -156,10 +161,22 @@ class Pieces:
         return {}
 
     def _structure(self) -> Tensor | None:
-        if self._guest is None or self._joined is None:
+        guests, place = self._guests, [self._guest]
+        if guests is None:
             return self._encoder.structure(torch.tensor([self.entity], device=self.model.device))
-        guests = self._joined.guests
-        return guests.told[[self._guest]] if guests.known[self._guest] else None
+        if guests.known[place]:
+            return guests.told[place]
+        return guests.loans.rows[place] if guests.loans and guests.loans.given[place] else None
+
+    def _lenders(self) -> str:
+        """The names of those that lend it most of its row, "" where nobody does."""
+        table, found = self._encoder.structure, []
+        if self._guests is None and isinstance(table, LentRows):
+            found = table.lenders(self.entity)
+        elif self._guests is not None and self._guests.loans is not None:
+            found = self._guests.loans.lenders(self._guest)
+        names = [self._data.label(self._data.graph.entities.name(one)) for one in found[:LENDERS_SHOWN]]
+        return f"lent by {', '.join(names)}" if names else ""
 
 
 def window_of(table: str, keys: Sequence[str], number: int) -> tuple[float, float, float, float]:
