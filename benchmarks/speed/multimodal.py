@@ -8,8 +8,8 @@ on disk, memory-mapped). Three measurements, by turns, medians:
                 formula entity by entity;
     step        a whole training step of IKRL (structure and images together: four scores a candidate) or gated, beside
                 the same step of structure alone on the same autograd path (TransE, ComplEx) plus the bare products that
-                project as many rows (forward, and backward for the weights); and plus those of the gates, which have a
-                matrix a modality (forward, and backward for weights and rows).
+                project as many rows (forward, and backward for the weights); and plus those of the gates where they are
+                matrices (forward, and backward for weights and rows).
 
 IKRL projects a query and a weighted sum an entity instead of every picture, so its step may be faster than the products
 that it stands beside.
@@ -56,15 +56,16 @@ def trainer_of(data: Any, name: str, arguments: argparse.Namespace) -> Any:
     settings = {"dim": arguments.dim, "batch_size": arguments.batch, "negatives": arguments.negatives}
     settings |= {"learning_rate": 0.001, "sparse": False, "relation_questions": False}
     parts = {"sampler": "uniform", "loss": "margin", "regulariser": "none", "optimiser": "adam"}
-    if name == "gated":
+    if name.startswith("gated"):
         settings["modalities"] = ["structure", "image"]
+        settings["gates"] = "diagonal" if name == "gated, diagonal" else "matrix"
         parts["scoring"] = "complex"
-    if name in {"gated", "complex"}:
+    if name.startswith(("gated", "complex")):
         settings["inverse"] = True
         parts["loss"] = "self_adversarial"
     if name == "ikrl":
         settings["model.constrain"] = True
-    config = configure(name, parts=parts, settings=list(settings.items()))
+    config = configure(name.partition(",")[0], parts=parts, settings=list(settings.items()))
     return build_trainer(config, build_model(config, data), data)
 
 
@@ -152,14 +153,14 @@ def compare(data: Any, label: str, arguments: argparse.Namespace) -> list[dict[s
     import torch
 
     result = []
-    for name, alone in (("ikrl", "transe"), ("gated", "complex")):
+    for name, alone in (("ikrl", "transe"), ("gated", "complex"), ("gated, diagonal", "complex")):
         trainers = {kind: trainer_of(data, kind, arguments) for kind in (name, alone)}
         batches = batches_of(trainers[name])
         for trainer in trainers.values():
-            step_seconds(trainer, batches[:1])
+            step_seconds(trainer, batches)  # compiles, and lets the heap grow to what batches of all sizes need
         shape = projected_rows(trainers[name], batches, name)
         seconds: dict[str, list[float]] = {w: [] for w in ("step", "alone", "products", "gates", "attention", "loop")}
-        gates = len(getattr(trainers[name].model.encoder, "gate", ()))
+        gates = len(trainers[name].model.encoder.gate) if name == "gated" else 0
         ids = torch.cat([batches[0][:, 0], batches[0][:, 2]]).unique()
         for _ in range(arguments.repeats):
             seconds["step"].append(step_seconds(trainers[name], batches))
@@ -183,7 +184,7 @@ def compare(data: Any, label: str, arguments: argparse.Namespace) -> list[dict[s
 
 
 def show(row: dict[str, Any]) -> None:
-    line = f"  {row['graph']:<10} {row['model']:<6} step {row['step_ms']:>7.1f} ms"
+    line = f"  {row['graph']:<10} {row['model']:<15} step {row['step_ms']:>7.1f} ms"
     line += f", {row['beside']} alone {row['alone_ms']:>6.1f}"
     line += f", products of {row['rows_projected']:,} rows {row['products_ms']:>6.1f}"
     if row["model"] == "gated":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pictokg.fusion.patch_rows import Patches
 
 STRUCTURE = "structure"
+Gates = Literal["matrix", "diagonal"]
 
 
 class Gating(EntityEncoder):
@@ -24,11 +25,13 @@ class Gating(EntityEncoder):
 
     p_m is 1 where the entity has the modality and 0 where it lacks it; in training whole modalities, structure too,
     are dropped at random (p_m = 0, at least one stays), so that an entity known by its pictures or words alone still
-    gets a useful vector. σ is the logistic function, ∘ the element-wise product.
+    gets a useful vector. σ is the logistic function, ∘ the element-wise product; U_m is a matrix, or diagonal, so that
+    each column opens by itself at no matrix product.
 
     Args:
         structure: table of learned rows; tables: the modalities to fuse, one row an entity each.
         use_structure: False leaves the rows out, so that entities are what their modalities say.
+        gates: what U_m is.
         dropout: on feature rows before projection; structure_dropout: on the structure rows of entities that have
             something else too, numbers aside; modality_dropout: chance that an entity loses a whole modality in a
             training step.
@@ -40,6 +43,7 @@ class Gating(EntityEncoder):
         tables: Mapping[str, PooledRows | AttributeRows | Patches | Seen],
         *,
         use_structure: bool = True,
+        gates: Gates = "matrix",
         dropout: float = 0.0,
         structure_dropout: float = 0.0,
         modality_dropout: float = 0.0,
@@ -53,7 +57,8 @@ class Gating(EntityEncoder):
         self.tables = nn.ModuleDict(tables)
         self.project = nn.ModuleDict({name: nn.Linear(table.width, width) for name, table in tables.items()})
         gated = [*([STRUCTURE] if use_structure else []), *tables]
-        self.gate = nn.ModuleDict({name: nn.Linear(width, width) for name in gated})
+        made = nn.Linear if gates == "matrix" else Diagonal
+        self.gate = nn.ModuleDict({name: made(width, width) for name in gated})
         self.dropout, self.structure_dropout = nn.Dropout(dropout), nn.Dropout(structure_dropout)
         self.modality_dropout = modality_dropout
         # A few numbers do not say what an entity is, as its pictures and words do.
@@ -70,9 +75,7 @@ class Gating(EntityEncoder):
         """Gate and add what is present."""
         parts, kept = self._parts(structure, rows, presence)
         if self.kernels and not torch.is_autocast_enabled("cpu") and all(map(_is_plain, parts.values())):
-            from pictokg.kernels.gating import gated_sum
-
-            return gated_sum([self.gate[name](part) for name, part in parts.items()], list(parts.values()), kept)
+            return self._summed(parts, kept)
         return torch.stack(list(self._gated(parts, kept).values())).sum(dim=0)
 
     def contributions(
@@ -99,6 +102,17 @@ class Gating(EntityEncoder):
             present[STRUCTURE] = torch.ones_like(others)
         return parts, self._drop_modalities(torch.stack(list(present.values()), dim=1)).to(dtype)
 
+    def _summed(self, parts: Mapping[str, Tensor], kept: Tensor) -> Tensor:
+        """Add up what `_gated` gives, by kernels."""
+        from pictokg.kernels.gating import diagonally_gated_sum, gated_sum
+
+        gates, values = [self.gate[name] for name in parts], list(parts.values())
+        diagonal = [gate for gate in gates if isinstance(gate, Diagonal)]
+        if diagonal:
+            weights, biases = [gate.weight for gate in diagonal], [gate.bias for gate in diagonal]
+            return diagonally_gated_sum(values, weights, biases, kept)
+        return gated_sum([gate(part) for gate, part in zip(gates, values, strict=True)], values, kept)
+
     def _gated(self, parts: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
         """p_m · σ(b_m + U_m z_m) ∘ z_m of each modality."""
         return {
@@ -124,6 +138,19 @@ class Gating(EntityEncoder):
         kept = present & (torch.rand(present.shape, device=present.device) >= self.modality_dropout)
         lost = ~kept.any(dim=1, keepdim=True)
         return torch.where(lost, present, kept)
+
+
+class Diagonal(nn.Module):
+    """b + u ∘ z, a linear layer whose matrix is diagonal; it begins at 0, so that gates are half open."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        assert width == out, "a diagonal is as wide as it is long"
+        self.weight, self.bias = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Rows (…, width) to rows of the same shape."""
+        return torch.addcmul(self.bias, rows, self.weight)
 
 
 def _is_plain(rows: Tensor) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pictokg.kernels._loops import ONE, ZERO
+from pictokg.kernels._loops import ONE, ZERO, exponential
 from pictokg.kernels.compiled import compiled, inlined
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -35,6 +35,47 @@ def pull_block(part, pulled, by_logits, by_values, span):
             by_values[u, j] = present * pulled[u, j] * gates[u, j]
         for j in range(values.shape[1]):
             by_logits[u, j] = by_values[u, j] * values[u, j] * (ONE - gates[u, j])
+
+
+@inlined
+def logistic(x):
+    """1 / (1 + exp(−x)), of a power that is never above 0."""
+    small = exponential(-abs(x))
+    return (ONE if x >= ZERO else small) / (ONE + small)
+
+
+@compiled
+def open_block(part, out, span):
+    """Add p σ(b + u ∘ z) ∘ z of one modality to `out`."""
+    values, weight, bias, kept = part
+    for i in range(span[0], span[1]):
+        present = kept[i]
+        for j in range(values.shape[1]):
+            out[i, j] += present * logistic(bias[j] + weight[j] * values[i, j]) * values[i, j]
+
+
+@compiled
+def pull_open_block(part, pulled, by_values, sums, span):
+    """The gradient of z of one modality, and those of u and b summed over these rows, from that of the sum.
+
+    With g = σ(b + u z): by z, p (g + u z g (1 − g)); by b, p z g (1 − g); by u, z times that. One array is written a
+    loop, as in `pull_block`.
+    """
+    values, weight, bias, kept = part
+    width = values.shape[1]
+    gate, slope = np.empty(width, np.float32), np.empty(width, np.float32)
+    for i in range(span[0], span[1]):
+        present = kept[i]
+        for j in range(width):
+            gate[j] = logistic(bias[j] + weight[j] * values[i, j])
+        for j in range(width):
+            slope[j] = present * pulled[i, j] * values[i, j] * gate[j] * (ONE - gate[j])
+        for j in range(width):
+            by_values[i, j] = present * pulled[i, j] * gate[j] + weight[j] * slope[j]
+        for j in range(width):
+            sums[0, j] += slope[j] * values[i, j]
+        for j in range(width):
+            sums[1, j] += slope[j]
 
 
 @inlined

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pictokg.errors import ConfigError, nearest
-from pictokg.fusion.gating import STRUCTURE, Gating
+from pictokg.fusion.gating import STRUCTURE, Gates, Gating
 from pictokg.fusion.network import Kind, tables_of
 from pictokg.fusion.trained_rows import TrainedRows
 from pictokg.models.base import Model
@@ -38,6 +38,7 @@ def build(
     *,
     dim: int = 64,
     modalities: list[str] | None = None,
+    gates: Gates = "matrix",
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
     modality_dropout: float = 0.02,
@@ -51,6 +52,8 @@ def build(
         data: graph with feature tables; scoring: any scoring function, made for a width.
         dim: rank of the scoring function.
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
+        gates: matrix or diagonal, what U_m is; diagonal ones cost no products, stay open under a strong N3 and do as
+            well.
         dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too,
             numbers aside; modality_dropout: chance that an entity loses a whole modality in a training step.
         trainable: train a network on raw pictures (encoder `raw`) with the rest; network: a small convolutional one or
@@ -65,6 +68,7 @@ def build(
         structure,
         tables_of(tables, network, trainable=trainable),
         use_structure=STRUCTURE in chosen,
+        gates=gates,
         dropout=dropout,
         structure_dropout=structure_dropout,
         modality_dropout=modality_dropout,

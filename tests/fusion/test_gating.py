@@ -143,3 +143,25 @@ def test_standardised_rows_have_mean_0_and_deviation_1_where_present_and_0_elsew
 def test_lookup_refuses_entities_without_a_row():
     with pytest.raises(ConfigError, match="unseen"):
         Lookup(3, 2).fuse(None, {}, {})
+
+
+def test_a_diagonal_gate_is_a_matrix_that_is_diagonal(make, data):
+    encoder, matrices = make(gates="diagonal").eval(), make().eval()
+    assert all(not gate.weight.any() and not gate.bias.any() for gate in encoder.gate.values())
+    matrices.project.load_state_dict(encoder.project.state_dict())
+    with torch.no_grad():
+        for name, gate in encoder.gate.items():
+            gate.weight.normal_()
+            gate.bias.normal_()
+            matrices.gate[name].weight.copy_(torch.diag(gate.weight))
+            matrices.gate[name].bias.copy_(gate.bias)
+    found, expected = (one.encode_static(everyone(data)) for one in (encoder, matrices))
+    torch.testing.assert_close(found, expected)
+    for one, value in ((encoder, found), (matrices, expected)):
+        value.square().sum().backward()
+        assert one.structure.weight.grad is not None
+    torch.testing.assert_close(encoder.structure.weight.grad, matrices.structure.weight.grad)
+    for name, gate in encoder.gate.items():
+        torch.testing.assert_close(gate.weight.grad, matrices.gate[name].weight.grad.diagonal())
+    encoder.kernels = False
+    torch.testing.assert_close(encoder.encode_static(everyone(data)), found)

@@ -7,7 +7,7 @@ from random_data import make_data
 from pictokg.fusion.base import EntityTable
 from pictokg.fusion.gating import Gating
 from pictokg.fusion.rows import PooledRows
-from pictokg.kernels.gating import drop, gated_sum
+from pictokg.kernels.gating import diagonally_gated_sum, drop, gated_sum
 
 
 @pytest.mark.parametrize("modalities", [1, 2, 3])
@@ -29,6 +29,33 @@ def test_gated_sums_and_their_gradients_are_those_of_the_formula(modalities: int
 def test_gates_far_from_zero_are_open_or_shut() -> None:
     logits, values = torch.tensor([[200.0, -200.0, 0.0]]), torch.full((1, 3), 2.0)
     assert gated_sum([logits], [values], torch.ones(1, 1))[0].tolist() == pytest.approx([2.0, 0.0, 1.0], abs=1e-30)
+
+
+@pytest.mark.parametrize("modalities", [1, 3])
+def test_diagonally_gated_sums_and_their_gradients_are_those_of_the_formula(modalities: int) -> None:
+    torch.manual_seed(0)
+    values = [torch.randn(600, 7, requires_grad=True) for _ in range(modalities)]
+    weights = [(3 * torch.randn(7)).requires_grad_() for _ in range(modalities)]
+    biases = [torch.randn(7, requires_grad=True) for _ in range(modalities)]
+    kept = (torch.rand(600, modalities) > 0.3).float()
+    pull = torch.randn(600, 7)
+    gates = [(b + u * z).sigmoid() for u, b, z in zip(weights, biases, values, strict=True)]
+    by_formula = torch.stack([kept[:, m : m + 1] * gates[m] * values[m] for m in range(modalities)]).sum(dim=0)
+    by_kernel = diagonally_gated_sum(values, weights, biases, kept)
+    torch.testing.assert_close(by_kernel, by_formula, rtol=1e-5, atol=1e-6)
+    leaves = [*values, *weights, *biases]
+    found, wanted, again = (
+        torch.autograd.grad((out * pull).sum(), leaves, retain_graph=True) for out in (by_kernel, by_formula, by_kernel)
+    )
+    for one, other, same in zip(found, wanted, again, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        assert torch.equal(one, same)  # sums over rows are taken in one order
+
+
+def test_diagonal_gates_far_from_zero_are_open_or_shut() -> None:
+    values, ones = torch.tensor([[200.0, -200.0, 0.0]]), torch.ones(3)
+    found = diagonally_gated_sum([values], [ones], [0 * ones], torch.ones(1, 1))[0].tolist()
+    assert found == pytest.approx([200.0, 0.0, 0.0], abs=1e-30)
 
 
 @pytest.mark.parametrize("chance", [0.02, 0.2, 0.6])
@@ -80,7 +107,8 @@ def test_the_same_seed_drops_the_same_and_another_draw_other_numbers() -> None:
     assert not torch.equal(first, second)
 
 
-def test_gating_encodes_and_learns_as_by_the_plain_formulas() -> None:
+@pytest.mark.parametrize("gates", ["matrix", "diagonal"])
+def test_gating_encodes_and_learns_as_by_the_plain_formulas(gates: str) -> None:
     data = make_data(entities=40, triples=90)
     made = []
     for kernels in (True, False):
@@ -88,7 +116,8 @@ def test_gating_encodes_and_learns_as_by_the_plain_formulas() -> None:
         structure = EntityTable(40, 6)
         with torch.no_grad():
             structure.weight.normal_()
-        encoder = Gating(structure, {name: PooledRows(table) for name, table in data.tables.items()})
+        tables = {name: PooledRows(table) for name, table in data.tables.items()}
+        encoder = Gating(structure, tables, gates=gates)
         encoder.kernels = kernels
         found = encoder.train().encode_static(torch.arange(40))
         pull = torch.randn(found.shape, generator=torch.Generator().manual_seed(2))
