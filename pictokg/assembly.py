@@ -81,7 +81,8 @@ def build_model(config: Config, data: Dataset, *, seed: int = 0) -> Model:
         except ValueError as error:  # a layer of torch refused an option, as a dropout of 2
             raise ConfigError(f"model {name!r} cannot be built with these options: {error}") from error
         model.initialise(torch.Generator().manual_seed(seed))
-    if lending := config.options("neighbours"):
+    lending = config.options("neighbours")
+    if lending.get("by"):
         lend(model.encoder, data, NeighbourOptions(**lending), adds=is_linear(model.scoring))
     model.name = name
     return model
@@ -138,6 +139,8 @@ def build_partitioned(
     if not options.memory_budget or options.warm_start:
         wrong = "warm_start reads all rows at once" if options.warm_start else "there is no bound to keep to"
         raise ConfigError(f"{wrong}; set training.memory_budget to MiB, and no training.warm_start")
+    if config.options("neighbours").get("by"):
+        raise ConfigError("neighbours compare all rows at once; leave out neighbours.by, or memory_budget")
     name, reads = config.name("model"), modalities_read(config, data.tables)
     if reads:
         raise ConfigError(f"memory_budget is for entities that are rows alone; {name} reads {', '.join(reads)}")
@@ -172,7 +175,8 @@ def build_generator(source: str, data: Dataset, *, seed: int = 0) -> Model:
         if read_names(folder / f"{kind}.txt") != vocabulary:
             remedy = "train the generator on the folder that the run is trained on"
             raise DataError(f"has other {kind} than the data", file=folder / f"{kind}.txt", remedy=remedy)
-    model = build_model(configure(file=folder / "config.toml"), data, seed=seed)
+    chosen = configure(file=folder / "config.toml").sections
+    model = build_model(Config({**chosen, "neighbours": {}}), data, seed=seed)  # it learns on, and so lends nothing
     tensors, _ = load_tensors(best_path(folder))
     load_parameters(model, tensors, best_path(folder))
     return model.train()
@@ -184,7 +188,7 @@ def modalities_read(config: Config, data_modalities: Mapping[str, Any]) -> list[
     if reads == "any":
         chosen = config.options("model").get("modalities")
         reads = [name for name in data_modalities if chosen is None or name in chosen]
-    return list(dict.fromkeys([*reads, *config.options("neighbours").get("by", ())]))
+    return list(dict.fromkeys([*reads, *(config.options("neighbours").get("by") or ())]))
 
 
 def modalities_loaded(config: Config, data_modalities: Mapping[str, Any]) -> list[str]:

@@ -124,6 +124,8 @@ def load_data(folder: Path, config: Config, source: str | None = None) -> Datase
             stacklevel=2,
         )
     for modality, table in data.tables.items():
+        if modality not in remembered.features:  # the run's config.toml was given it later, as for neighbours
+            continue
         fingerprint, trained_on = remembered.features[modality]
         same = table.fingerprint == fingerprint  # times of change are in it: copies have another
         if not same and not np.allclose(sketch(table), trained_on, atol=1e-4):

@@ -48,6 +48,13 @@ def train(
 
     if (source is None) == (resume is None):
         raise ConfigError("give either a data folder to train on, or --resume RUN to go on with a run")
+    if resume is not None:
+        chosen = {"--set": settings, "--config": config, "--model": model, "--sampler": sampler, "--loss": loss}
+        given = [option for option, value in {**chosen, "--out": out, "--seed": seed}.items() if value or value == 0]
+        if given:
+            raise ConfigError(
+                f"a run goes on with the choices it was made with (its config.toml); leave out {', '.join(given)}"
+            )
     prepare(device, threads)
     if resume is not None:
         progress, folder = _resume(resume, device, data), resume

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pictokg.fusion.patch_rows import Patches
 
 STRUCTURE = "structure"
-Gates = Literal["matrix", "diagonal"]
 
 
 class Gating(EntityEncoder):
@@ -25,13 +24,11 @@ class Gating(EntityEncoder):
 
     p_m is 1 where the entity has the modality and 0 where it lacks it; in training whole modalities, structure too,
     are dropped at random (p_m = 0, at least one stays), so that an entity known by its pictures or words alone still
-    gets a useful vector. σ is the logistic function, ∘ the element-wise product; U_m is a matrix, or diagonal, so that
-    each column opens by itself at no matrix product.
+    gets a useful vector. σ is the logistic function, ∘ the element-wise product.
 
     Args:
         structure: table of learned rows; tables: the modalities to fuse, one row an entity each.
         use_structure: False leaves the rows out, so that entities are what their modalities say.
-        gates: what U_m is.
         dropout: on feature rows before projection; structure_dropout: on the structure rows of entities that have
             something else too, numbers aside; modality_dropout: chance that an entity loses a whole modality in a
             training step.
@@ -43,7 +40,6 @@ class Gating(EntityEncoder):
         tables: Mapping[str, PooledRows | AttributeRows | Patches | Seen],
         *,
         use_structure: bool = True,
-        gates: Gates = "matrix",
         dropout: float = 0.0,
         structure_dropout: float = 0.0,
         modality_dropout: float = 0.0,
@@ -57,12 +53,16 @@ class Gating(EntityEncoder):
         self.tables = nn.ModuleDict(tables)
         self.project = nn.ModuleDict({name: nn.Linear(table.width, width) for name, table in tables.items()})
         gated = [*([STRUCTURE] if use_structure else []), *tables]
-        made = nn.Linear if gates == "matrix" else Diagonal
-        self.gate = nn.ModuleDict({name: made(width, width) for name in gated})
+        self.gate = nn.ModuleDict({name: self.make_gate(width) for name in gated})
         self.dropout, self.structure_dropout = nn.Dropout(dropout), nn.Dropout(structure_dropout)
         self.modality_dropout = modality_dropout
         # A few numbers do not say what an entity is, as its pictures and words do.
         self.stand_in = [name for name, table in tables.items() if not isinstance(table, AttributeRows)]
+
+    @staticmethod
+    def make_gate(width: int) -> nn.Module:
+        """Make z → b + U z."""
+        return nn.Linear(width, width)
 
     def rows(self, ids: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The pooled row of every modality."""
@@ -104,14 +104,9 @@ class Gating(EntityEncoder):
 
     def _summed(self, parts: Mapping[str, Tensor], kept: Tensor) -> Tensor:
         """Add up what `_gated` gives, by kernels."""
-        from pictokg.kernels.gating import diagonally_gated_sum, gated_sum
+        from pictokg.kernels.gating import gated_sum
 
-        gates, values = [self.gate[name] for name in parts], list(parts.values())
-        diagonal = [gate for gate in gates if isinstance(gate, Diagonal)]
-        if diagonal:
-            weights, biases = [gate.weight for gate in diagonal], [gate.bias for gate in diagonal]
-            return diagonally_gated_sum(values, weights, biases, kept)
-        return gated_sum([gate(part) for gate, part in zip(gates, values, strict=True)], values, kept)
+        return gated_sum([self.gate[name](part) for name, part in parts.items()], list(parts.values()), kept)
 
     def _gated(self, parts: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
         """p_m · σ(b_m + U_m z_m) ∘ z_m of each modality."""
@@ -140,12 +135,29 @@ class Gating(EntityEncoder):
         return torch.where(lost, present, kept)
 
 
+class DiagonalGating(Gating):
+    """The same with diagonal U_m = diag(u_m): each column opens by itself, at no matrix product."""
+
+    gate: Mapping[str, Diagonal]  # type: ignore[assignment]  # a ModuleDict, of which this is how it is read
+
+    @staticmethod
+    def make_gate(width: int) -> Diagonal:
+        """Make z → b + u ∘ z."""
+        return Diagonal(width)
+
+    def _summed(self, parts: Mapping[str, Tensor], kept: Tensor) -> Tensor:
+        from pictokg.kernels.gating import diagonally_gated_sum
+
+        gates = [self.gate[name] for name in parts]
+        weights, biases = [gate.weight for gate in gates], [gate.bias for gate in gates]
+        return diagonally_gated_sum(list(parts.values()), weights, biases, kept)
+
+
 class Diagonal(nn.Module):
     """b + u ∘ z, a linear layer whose matrix is diagonal; it begins at 0, so that gates are half open."""
 
-    def __init__(self, width: int, out: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        assert width == out, "a diagonal is as wide as it is long"
         self.weight, self.bias = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
 
     def forward(self, rows: Tensor) -> Tensor:

@@ -5,7 +5,7 @@
 n_i is the number of training triples that entity i stands in; j are trained entities. Where scores are dot products
 a_i = 1, for the length of a row says how sure it is; where they are distances a_i = 1 − b_i; where n_i = 0 it is 0.
 Training knows nothing of it: rows are lent in use, so that an entity never seen is the mean of those like it, and one
-seen often is itself.
+seen often is itself. (A sampler that asks the model as it is in use, as NSCaching does, is answered with lent rows.)
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pictokg.errors import ConfigError
 from pictokg.fusion.base import EntityEncoder, EntityTable
 from pictokg.fusion.rows import AttributeRows, PooledRows, rows_of
 from pictokg.fusion.trained_rows import TrainedRows
+from pictokg.fusion.unseen import reads_structure
 from pictokg.graph.query import Side
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class NeighbourOptions:
     """Who lends structure rows, and how much they count.
 
     Attributes:
-        by: the feature tables that say who is alike.
+        by: the feature tables that say who is alike; of an empty list nobody lends.
         worth: κ, how many facts of its own what its neighbours lend is worth to an entity; of 0 only those without
             facts borrow.
         nearest: neighbours an entity.
@@ -53,7 +54,7 @@ class NeighbourOptions:
     sharpness: float = 20.0
 
     def __post_init__(self) -> None:
-        if not self.by:
+        if self.by is None:
             raise ConfigError("neighbours lend by features; name some: --set neighbours.by=text")
         for key, least in (("worth", 0), ("nearest", 1), ("sharpness", 0)):
             value = getattr(self, key)
@@ -179,6 +180,10 @@ class Likeness:
         """The graph's own rows; kept for entities that come later, who are put on their scale."""
         return self._rows()
 
+    @cached_property
+    def _lender_rows(self) -> list[Float[Tensor, "lenders width"]]:
+        return [_unit(rows, self.lenders) for rows in self._scales.values()]
+
     def _rows(self) -> dict[str, PooledRows | AttributeRows]:
         return {name: rows_of(table) for name, table in self.tables.items()}
 
@@ -192,21 +197,25 @@ class Likeness:
             tables: of the entities that ask; others: they are not those of the graph, so that nobody asks itself.
         """
         ours = self._scales if others else self._rows()
-        theirs = [_unit(rows, self.lenders) for rows in ours.values()]
+        theirs = self._lender_rows if others else [_unit(rows, self.lenders) for rows in ours.values()]
         asking = [rows.of(tables[name]) if others else rows for name, rows in ours.items()]
         count, nearest = len(asking[0].count), min(self.nearest, len(self.lenders))
         neighbours = torch.zeros(count, max(nearest, 1), dtype=torch.int32)
         weights = torch.zeros(neighbours.shape)
         if not nearest:
             return neighbours, weights
+        place_of = torch.full((count,), -1)
+        if not others:
+            place_of[self.lenders] = torch.arange(len(self.lenders))
         for block in torch.arange(count).split(max(1, AT_ONCE // len(self.lenders))):
             cosine, there = torch.zeros(len(block), len(self.lenders)), torch.zeros(len(block))
             for rows, lenders in zip(asking, theirs, strict=True):
                 cosine.addmm_(_unit(rows, block), lenders.T)
                 there += rows.count[block] > 0
             cosine /= there.clamp_min(1).unsqueeze(1)
-            if not others:
-                cosine[block.unsqueeze(1) == self.lenders] = -torch.inf
+            itself = place_of[block]
+            asks = (itself >= 0).nonzero().squeeze(1)
+            cosine[asks, itself[asks]] = -torch.inf
             best, place = cosine.topk(nearest, dim=1)
             share = torch.softmax(self.sharpness * best, dim=1).nan_to_num(0.0)  # nobody but itself: no one to ask
             weights[block] = share * (there > 0).unsqueeze(1)
@@ -222,8 +231,10 @@ def lend(encoder: EntityEncoder, data: Dataset, options: NeighbourOptions, *, ad
         options: who lends, and how much; adds: whether scores are dot products.
 
     Raises:
-        ConfigError: a table that the data do not have.
+        ConfigError: a table that the data do not have, or a model without structure rows.
     """
+    if not reads_structure(encoder):
+        raise ConfigError("neighbours lend structure rows, and this model has none; add structure to modalities")
     tables = {name: data.table(name) for name in options.by or ()}
     train = data.graph.split("train")
     ends = train[:, [Side.HEAD, Side.TAIL]].astype(np.int64)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pictokg.errors import ConfigError, nearest
-from pictokg.fusion.gating import STRUCTURE, Gates, Gating
+from pictokg.fusion.gating import STRUCTURE, DiagonalGating, Gating
 from pictokg.fusion.network import Kind, tables_of
 from pictokg.fusion.trained_rows import TrainedRows
 from pictokg.models.base import Model
@@ -38,7 +38,7 @@ def build(
     *,
     dim: int = 64,
     modalities: list[str] | None = None,
-    gates: Gates = "matrix",
+    gates: Literal["matrix", "diagonal"] = "matrix",
     dropout: float = 0.2,
     structure_dropout: float = 0.6,
     modality_dropout: float = 0.02,
@@ -52,8 +52,8 @@ def build(
         data: graph with feature tables; scoring: any scoring function, made for a width.
         dim: rank of the scoring function.
         modalities: "structure" and names of feature tables to fuse; by default structure and every table there is.
-        gates: matrix or diagonal, what U_m is; diagonal ones cost no products, stay open under a strong N3 and do as
-            well.
+        gates: matrix or diagonal, what U_m is; diagonal ones cost no products and stay open under a strong N3, and are
+            worth as much or a little less.
         dropout: on feature rows; structure_dropout: on the structure rows of entities that have something else too,
             numbers aside; modality_dropout: chance that an entity loses a whole modality in a training step.
         trainable: train a network on raw pictures (encoder `raw`) with the rest; network: a small convolutional one or
@@ -64,11 +64,11 @@ def build(
     function = scoring(dim)
     structure = TrainedRows.of(data, function.entity_width)
     tables = {name: data.table(name) for name in chosen if name != STRUCTURE}
-    encoder = Gating(
+    fusion = Gating if gates == "matrix" else DiagonalGating
+    encoder = fusion(
         structure,
         tables_of(tables, network, trainable=trainable),
         use_structure=STRUCTURE in chosen,
-        gates=gates,
         dropout=dropout,
         structure_dropout=structure_dropout,
         modality_dropout=modality_dropout,

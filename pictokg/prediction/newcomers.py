@@ -76,6 +76,7 @@ class Reception:
         told, known = self._told(facts, len(newcomers))
         table = self.model.encoder.structure
         loans = table.of_others(tables) if isinstance(table, LentRows) else None
+        self._check_loans(newcomers, loans, known)
         guests = Guests(tables, told, known, self.weight, loans)
         with torch.no_grad():
             vectors = guests.encode(self.model.encoder)
@@ -108,6 +109,14 @@ class Reception:
                     " facts of it, or train a model that reads pictures or words (gated, ikrl)"
                 )
             newcomer.check(self.modalities)
+
+    def _check_loans(self, newcomers: Sequence[Newcomer], loans: Loans | None, known: Tensor) -> None:
+        """ConfigError where rows are all that the model reads, and one of these gets none."""
+        if loans is None or modalities_of(self.model.encoder):
+            return
+        for newcomer, given, facts in zip(newcomers, loans.given.tolist(), known.tolist(), strict=True):
+            if not given and not facts:
+                raise ConfigError(f"no trained entity has what {newcomer.name!r} could borrow by; give facts of it")
 
     def _facts(self, newcomers: Sequence[Newcomer]) -> np.ndarray:
         """The facts as triples (n, 3) of ids, newcomers numbered behind the last entity."""

@@ -48,7 +48,7 @@ class Piece:
 
     Attributes:
         modality: "structure", "facts" (of a newcomer), "image", "text" …; key: which picture, sentence, attribute;
-            of structure and facts, who lends rows to it.
+            of structure, who lends rows to it.
         rows: its places among the entity's rows of that modality.
     """
 
@@ -78,7 +78,7 @@ class Pieces:
         """Structure (or what facts say) first, then each picture, text and attribute."""
         found = []
         if self._guests is not None and self._guests.known[self._guest]:
-            found.append(Piece(FACTS, self._lenders()))
+            found.append(Piece(FACTS, ""))
         elif reads_structure(self._encoder) and (self._guests is None or self._lenders()):
             found.append(Piece(STRUCTURE, self._lenders()))
         for modality, table in self.tables.items():

@@ -33,6 +33,11 @@ def digests(root):
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def test_few_letters_have_no_empty_file(tmp_path):
+    glyphs.generate(tmp_path / "few", characters=characters((0x41, 0x7A)))
+    assert [path.name for path in (tmp_path / "few").glob("*.tsv") if not path.stat().st_size] == []
+
+
 @pytest.fixture(scope="module")
 def some(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("glyphs") / "some"

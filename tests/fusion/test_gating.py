@@ -9,20 +9,20 @@ import torch
 from pictokg.errors import ConfigError
 from pictokg.features.table import FeatureTable
 from pictokg.fusion.base import EntityTable
-from pictokg.fusion.gating import STRUCTURE, Gating
+from pictokg.fusion.gating import STRUCTURE, DiagonalGating, Gating
 from pictokg.fusion.lookup import Lookup
 from pictokg.fusion.rows import PooledRows, rows_of
 
 
 @pytest.fixture
 def make(data):
-    def make_encoder(**options):
+    def make_encoder(kind=Gating, **options):
         torch.manual_seed(0)
         structure = EntityTable(data.graph.num_entities, 4)
         with torch.no_grad():
             structure.weight.normal_(generator=torch.Generator().manual_seed(1))
         tables = {name: PooledRows(table) for name, table in data.tables.items()}
-        return Gating(structure, tables, **options)
+        return kind(structure, tables, **options)
 
     return make_encoder
 
@@ -146,7 +146,7 @@ def test_lookup_refuses_entities_without_a_row():
 
 
 def test_a_diagonal_gate_is_a_matrix_that_is_diagonal(make, data):
-    encoder, matrices = make(gates="diagonal").eval(), make().eval()
+    encoder, matrices = make(DiagonalGating).eval(), make().eval()
     assert all(not gate.weight.any() and not gate.bias.any() for gate in encoder.gate.values())
     matrices.project.load_state_dict(encoder.project.state_dict())
     with torch.no_grad():

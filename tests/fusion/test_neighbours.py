@@ -10,7 +10,7 @@ import torch
 
 import pictokg
 from pictokg import catalogue
-from pictokg.assembly import build, build_model
+from pictokg.assembly import build, build_model, build_partitioned
 from pictokg.config import configure
 from pictokg.datasets.dataset import Dataset
 from pictokg.errors import ConfigError
@@ -20,6 +20,7 @@ from pictokg.fusion import neighbours
 from pictokg.fusion.neighbours import LentRows
 from pictokg.graph.graph import KnowledgeGraph
 from pictokg.graph.vocabulary import Vocabulary
+from pictokg.models._factored import is_linear
 from pictokg.prediction.newcomer import Fact, Newcomer
 from pictokg.prediction.newcomers import with_newcomer
 from pictokg.prediction.predictor import Predictor
@@ -171,7 +172,9 @@ def test_newcomers_borrow_too_and_are_told_from_whom():
     longer, more = with_newcomer(model, data, told)
     given = explain(Predictor(longer, more), ("new", "is", "e104")).given
     assert given.contributions[0].modality == "facts"
-    assert "lent by" in given.contributions[0].key
+    without = with_newcomer(model, data, dataclasses.replace(told, rows={}))[0]
+    place = torch.tensor([data.graph.num_entities])
+    assert not torch.equal(longer.encode(place), without.encode(place))  # what is lent counts beside facts
 
 
 def test_reasons_name_lenders_where_they_count(strange):
@@ -190,7 +193,6 @@ def test_reasons_name_lenders_where_they_count(strange):
     ("settings", "says"),
     [
         ({"by": "sound"}, "no feature table 'sound'.*image, text"),
-        ({"by": ""}, "name some: --set neighbours.by=text"),
         ({"nearest": 0}, "nearest is a number of at least 1; got 0"),
         ({"worth": -1}, "worth is a number of at least 0; got -1"),
         ({"sharpness": float("nan")}, "sharpness is a number of at least 0; got nan"),
@@ -200,3 +202,36 @@ def test_reasons_name_lenders_where_they_count(strange):
 def test_what_cannot_be_is_refused(data, settings, says):
     with pytest.raises(ConfigError, match=says):
         lending("distmult", data, **settings)
+
+
+def test_an_empty_list_lends_nothing_and_options_without_tables_are_refused(data):
+    assert not isinstance(lending("distmult", data, by="").encoder.structure, LentRows)
+    with pytest.raises(ConfigError, match=r"name some: --set neighbours.by=text"):
+        configure("distmult", settings=[("neighbours.worth", 2)])
+
+
+def test_a_model_without_rows_has_none_to_lend(data):
+    config = configure("gated", settings=[("modalities", "image"), ("neighbours.by", "text")])
+    with pytest.raises(ConfigError, match="add structure to modalities"):
+        build_model(config, data)
+
+
+def test_a_table_on_disk_cannot_be_compared(data, tmp_path):
+    config = configure("distmult", settings=[("neighbours.by", "text"), ("memory_budget", 1)])
+    with pytest.raises(ConfigError, match=r"leave out neighbours.by, or memory_budget"):
+        build_partitioned(config, data, tmp_path / "rows.npy")
+
+
+def test_a_newcomer_whom_nobody_can_lend_to_is_refused():
+    data = kinds(0)
+    bare = dataclasses.replace(data, tables={"text": data.table("text").select(np.full(105, -1))})
+    model = build_model(configure("complex", settings=[("dim", 8), ("neighbours.by", "text")]), bare)
+    with pytest.raises(ConfigError, match="'new' could borrow by; give facts"):
+        with_newcomer(model, bare, Newcomer("new", rows={"text": np.eye(5, dtype=np.float32)[[2]]}))
+
+
+@pytest.mark.parametrize("name", ["complex", "distmult", "tucker", "transe", "rotate", "pairre"])
+def test_which_scores_are_products_does_not_depend_on_the_width(name):
+    for dim in [*range(4, 100, 12), 346, 583, 692, 806]:
+        scoring = catalogue.find("scoring", name)(dim)
+        assert is_linear(scoring) == (name in ("complex", "distmult", "tucker")), dim

@@ -111,6 +111,12 @@ def test_a_run_is_never_overwritten(train, tmp_path):
     assert_refused(train(), "holds a run already", "--resume")
 
 
+def test_a_run_that_goes_on_takes_no_other_choices(train, pictokg, tmp_path):
+    assert train()[0] == 0
+    more = ("--set", "epochs=9", "--model", "transe", "--seed", 0)
+    assert_refused(pictokg("train", "--resume", tmp_path / "run", *more), "leave out --set, --model, --seed")
+
+
 def test_what_cannot_be_built_leaves_no_run_behind(train, tmp_path):
     for wrong in ("dropout=2", "modalities=sound", "warm_start=nowhere", "learning_rate=-1"):
         assert train("--set", wrong)[0] == 2

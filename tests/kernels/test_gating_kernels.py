@@ -5,7 +5,7 @@ import torch
 from random_data import make_data
 
 from pictokg.fusion.base import EntityTable
-from pictokg.fusion.gating import Gating
+from pictokg.fusion.gating import DiagonalGating, Gating
 from pictokg.fusion.rows import PooledRows
 from pictokg.kernels.gating import diagonally_gated_sum, drop, gated_sum
 
@@ -107,8 +107,8 @@ def test_the_same_seed_drops_the_same_and_another_draw_other_numbers() -> None:
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("gates", ["matrix", "diagonal"])
-def test_gating_encodes_and_learns_as_by_the_plain_formulas(gates: str) -> None:
+@pytest.mark.parametrize("kind", [Gating, DiagonalGating])
+def test_gating_encodes_and_learns_as_by_the_plain_formulas(kind: type[Gating]) -> None:
     data = make_data(entities=40, triples=90)
     made = []
     for kernels in (True, False):
@@ -117,7 +117,7 @@ def test_gating_encodes_and_learns_as_by_the_plain_formulas(gates: str) -> None:
         with torch.no_grad():
             structure.weight.normal_()
         tables = {name: PooledRows(table) for name, table in data.tables.items()}
-        encoder = Gating(structure, tables, gates=gates)
+        encoder = kind(structure, tables)
         encoder.kernels = kernels
         found = encoder.train().encode_static(torch.arange(40))
         pull = torch.randn(found.shape, generator=torch.Generator().manual_seed(2))

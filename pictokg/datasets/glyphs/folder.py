@@ -123,8 +123,9 @@ def _write_tables(draft: Path, facts: Facts, seed: int) -> dict[str, object]:
     _write_table(draft / "text.tsv", facts.texts)
     _write_table(draft / "relation_text.tsv", ((relation.name, relation.label) for relation in relations))
     # Only the smaller of the two groups: metrics are given for a group and for what is not in it.
-    derived = ((relation.group, relation.name) for relation in relations if relation.group == "name_derived")
-    _write_table(draft / "relation_groups.tsv", derived)
+    derived = [(relation.group, relation.name) for relation in relations if relation.group == "name_derived"]
+    if derived:
+        _write_table(draft / "relation_groups.tsv", derived)
     _write_table(draft / "relation_sources.tsv", ((relation.name, relation.source) for relation in relations))
     (draft / "README.md").write_text(README, encoding="utf-8")
     return {**sizes, "triples_sha256": checksum.hexdigest()}
