@@ -170,13 +170,13 @@ class Pieces:
 
     def _lenders(self) -> str:
         """The names of those that lend it most of its row, "" where nobody does."""
-        table, found = self._encoder.structure, []
+        table, found, own = self._encoder.structure, [], ""
         if self._guests is None and isinstance(table, LentRows):
-            found = table.lenders(self.entity)
+            found, own = table.lenders(self.entity), "its own, and " if table.trained[self.entity] else ""
         elif self._guests is not None and self._guests.loans is not None:
             found = self._guests.loans.lenders(self._guest)
         names = [self._data.label(self._data.graph.entities.name(one)) for one in found[:LENDERS_SHOWN]]
-        return f"lent by {', '.join(names)}" if names else ""
+        return f"{own}lent by {', '.join(names)}" if names else ""
 
 
 def window_of(table: str, keys: Sequence[str], number: int) -> tuple[float, float, float, float]:

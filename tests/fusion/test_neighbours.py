@@ -185,6 +185,8 @@ def test_reasons_name_lenders_where_they_count(strange):
     assert isinstance(table, LentRows)
     nearest = strange.label(names[int(table.neighbours[3, 0])])
     assert reason.given.contributions[0].key.startswith(f"lent by {nearest}")
+    other = explain(predictor, (names[2], "r0", names[1])).given.contributions[0].key
+    assert other.startswith("its own, and lent by")
     often = lending("distmult", strange, worth=0.1)
     assert explain(Predictor(often, strange), (names[3], "r0", names[1])).asked.contributions[0].key == ""
 
