@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import tomllib
-from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -43,8 +42,10 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies
     model = build_model(config, data, seed=seed)
     if "start" in row:
         warm_start(model, data, file.parent / f"{row['start']}-{seed}")
-    learn = partial(take, other=file.parent / f"{row['of']}-{seed}") if "of" in row else train
-    learned = learn(config, model, data, kept=file.with_suffix(""))
+    if "of" in row:
+        learned = take(config, model, data, file.parent / f"{row['of']}-{seed}")
+    else:
+        learned = train(config, model, data, file.with_suffix(""))
     figures: dict[str, Any] = {}
     for terms in row.get("terms", [""]):
         if terms:
@@ -66,7 +67,7 @@ def run_row(row: dict[str, Any], seed: int, data: Any, file: Path, *, classifies
     temporary.replace(file)
 
 
-def train(config: Any, model: Any, data: Any, *, kept: Path) -> dict[str, float]:
+def train(config: Any, model: Any, data: Any, kept: Path) -> dict[str, float]:
     """Train, with the run's files in a folder; how it went."""
     from pictokg.assembly import build_trainer
     from pictokg.training.fit import fit
@@ -84,13 +85,12 @@ def train(config: Any, model: Any, data: Any, *, kept: Path) -> dict[str, float]
     }
 
 
-def take(config: Any, model: Any, data: Any, *, kept: Path, other: Path) -> dict[str, float]:
+def take(config: Any, model: Any, data: Any, other: Path) -> dict[str, float]:
     """Take the best parameters of another row, which was trained alike, and validate them as training does."""
     from pictokg.evaluation.ranking import evaluate
     from pictokg.training.checkpoint import load_parameters, load_tensors
     from pictokg.training.fit import best_path, validation_data
 
-    del kept  # nothing is learned, so nothing is to be kept
     load_parameters(model, load_tensors(best_path(other))[0], best_path(other))
     options = config.options("training")
     validation = validation_data(data, options["validation_triples"], options["seed"])

@@ -83,7 +83,7 @@ class LentRows(TrainedRows):
         self.likeness, self._plain = likeness, not isinstance(table, TrainedRows)
         trained = degree > 0
         self.all_trained, self._mean = bool(trained.all()), None
-        neighbours, weights = likeness.of(likeness.tables)
+        neighbours, weights = likeness.of()
         borrows = weights.any(dim=1)
         lent = torch.where(borrows, worth / (worth + degree).clamp_min(1e-9), 0.0)
         lent = torch.where(borrows & ~trained, 1.0, lent)
@@ -118,7 +118,7 @@ class LentRows(TrainedRows):
 
     def of_others(self, tables: Mapping[str, FeatureTable]) -> Loans:
         """What is lent to entities that the graph does not have, by feature tables of their own."""
-        neighbours, weights = (found.to(self.weight.device) for found in self.likeness.of(tables, others=True))
+        neighbours, weights = (found.to(self.weight.device) for found in self.likeness.of(tables))
         return Loans(self.mixed(neighbours, weights), neighbours, weights)
 
     def lenders(self, entity: int) -> list[int]:
@@ -189,23 +189,26 @@ class Likeness:
 
     @torch.no_grad()
     def of(
-        self, tables: Mapping[str, FeatureTable], *, others: bool = False
+        self, tables: Mapping[str, FeatureTable] | None = None
     ) -> tuple[Int[Tensor, "entities nearest"], Float[Tensor, "entities nearest"]]:
         """The ids of the nearest lenders and their weights, which sum to 1; all 0 where there is nothing to go by.
 
         Args:
-            tables: of the entities that ask; others: they are not those of the graph, so that nobody asks itself.
+            tables: of the entities that ask, where the graph does not have them; None asks for all of the graph,
+                each of which leaves itself out.
         """
-        ours = self._scales if others else self._rows()
-        theirs = self._lender_rows if others else [_unit(rows, self.lenders) for rows in ours.values()]
-        asking = [rows.of(tables[name]) if others else rows for name, rows in ours.items()]
+        if tables is None:  # once, when a model is made: nothing is kept
+            asking = list(self._rows().values())
+            theirs = [_unit(rows, self.lenders) for rows in asking]
+        else:
+            asking, theirs = [rows.of(tables[name]) for name, rows in self._scales.items()], self._lender_rows
         count, nearest = len(asking[0].count), min(self.nearest, len(self.lenders))
         neighbours = torch.zeros(count, max(nearest, 1), dtype=torch.int32)
         weights = torch.zeros(neighbours.shape)
         if not nearest:
             return neighbours, weights
         place_of = torch.full((count,), -1)
-        if not others:
+        if tables is None:
             place_of[self.lenders] = torch.arange(len(self.lenders))
         for block in torch.arange(count).split(max(1, AT_ONCE // len(self.lenders))):
             cosine, there = torch.zeros(len(block), len(self.lenders)), torch.zeros(len(block))
